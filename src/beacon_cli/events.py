@@ -1,0 +1,163 @@
+"""The facts: what happened, in the past tense. Frozen, serialisable; knows `model` alone.
+
+Every event carries `at`, seconds since the epoch. Within one execution the order is always
+`AttemptStarted` (the intent, on disk before the remote call), `CallPlaced` (the remote call's id, on disk
+before the wait), then one of `AttemptSucceeded`, `AttemptFailed`, `AttemptCancelled`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from beacon_cli.model import Failed, JsonObject, Spec, Succeeded, TimedOut
+
+SCHEMA = 1
+"""The version of the journal's form. A journal with a higher number is refused and left untouched."""
+
+
+def _tag(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=_tag):
+    at: float
+
+
+class RunStarted(_Event, frozen=True, kw_only=True):
+    """The first event of every journal; with it alone the whole plan can be made again.
+
+    `planned` counts the executions of each region (by id), `fingerprint` is the hash of sampling and
+    target, which must match when the run is resumed.
+    """
+
+    run_id: str
+    spec: Spec
+    planned: dict[str, int]
+    fingerprint: str
+    rehearsal: bool
+    beacon: str
+    schema: int = SCHEMA
+
+
+class RegionStarted(_Event, frozen=True, kw_only=True):
+    """A region's turn in the queue has come, after `waited` seconds."""
+
+    region: str
+    waited: float
+
+
+class AttemptStarted(_Event, frozen=True, kw_only=True):
+    """An execution has its slot and its call is about to be placed. `attempt` counts from 1.
+
+    `queued_at` is when the execution's turn in its region's order came (for attempt 1) or when its wait ended.
+    """
+
+    execution: str
+    attempt: int
+    region: str
+    model: str
+    question: str
+    context: str | None
+    repeat: int
+    queued_at: float
+
+
+class CallPlaced(_Event, frozen=True, kw_only=True):
+    """The provider has taken the call and given it an id; from here on it may cost money."""
+
+    execution: str
+    attempt: int
+    call_id: str
+
+
+class AttemptSucceeded(_Event, frozen=True, kw_only=True):
+    """The answer came, `seconds` after the attempt started. The execution is done."""
+
+    execution: str
+    attempt: int
+    seconds: float
+    answer: Succeeded
+
+
+class AttemptFailed(_Event, frozen=True, kw_only=True):
+    """The attempt failed. It is tried again in `retry_in` seconds; None: the execution failed for good."""
+
+    execution: str
+    attempt: int
+    seconds: float
+    failure: Failed | TimedOut
+    retry_in: float | None
+
+
+class AttemptCancelled(_Event, frozen=True, kw_only=True):
+    """The attempt was stopped before it had an outcome: the execution is pending again.
+
+    `ended` is False where the provider did not confirm that the call has ended: it may still run.
+    """
+
+    execution: str
+    attempt: int
+    call_id: str | None
+    ended: bool
+
+
+class RegionGivenUp(_Event, frozen=True, kw_only=True):
+    """The breaker opened: the region's remaining executions are skipped, for this reason."""
+
+    region: str
+    reason: str
+
+
+class RegionFinished(_Event, frozen=True, kw_only=True):
+    """Every execution of the region has ended or was skipped."""
+
+    region: str
+
+
+class RunInterrupted(_Event, frozen=True, kw_only=True):
+    """Somebody asked the run to stop (`reason`: a signal's name, a time limit)."""
+
+    reason: str
+
+
+class RunFinished(_Event, frozen=True, kw_only=True):
+    """The last event: how many executions ended how. `seconds` is the whole run's wall time."""
+
+    seconds: float
+    succeeded: int
+    failed: int
+    skipped: int
+    cancelled: int
+
+
+Event: TypeAlias = (
+    RunStarted
+    | RegionStarted
+    | AttemptStarted
+    | CallPlaced
+    | AttemptSucceeded
+    | AttemptFailed
+    | AttemptCancelled
+    | RegionGivenUp
+    | RegionFinished
+    | RunInterrupted
+    | RunFinished
+)
+
+
+def to_record(event: Event) -> JsonObject:
+    """The event as a mapping of JSON types; `event["event"]` names its kind."""
+    record: JsonObject = msgspec.to_builtins(event)
+    return record
+
+
+def from_record(record: Any) -> Event:
+    """The event that `to_record` gave. Unknown keys are passed over, so that an older beacon's readers live.
+
+    Raises:
+        msgspec.ValidationError: `record` is no event of this version.
+    """
+    event: Event = msgspec.convert(record, type=Event)
+    return event

@@ -1,0 +1,248 @@
+"""The vocabulary: what every other room talks about. Frozen records; imports nothing of beacon.
+
+Names are those of `docs/glossary.md`. Durations are seconds (float), points in time are seconds since the
+Unix epoch (float, UTC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import msgspec
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A mapping of JSON types, as it came from or goes to a file or a remote function."""
+
+
+class Region(msgspec.Struct, frozen=True, kw_only=True):
+    """A place where executions run.
+
+    `app` is the suffix of the region's Modal app (`apac` for `asia`), `place` the name that a prompt may
+    use, `modal` the regions that the app asks Modal for, `aliases` other names that mean this region.
+    """
+
+    id: str
+    app: str
+    place: str
+    modal: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that is asked, in the regions with these ids; None means all of the job's."""
+
+    id: str
+    regions: tuple[str, ...] | None = None
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked, word for word: `text` is never a template."""
+
+    id: str
+    text: str
+    category: str = ""
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """A framing: a system prompt that takes the place of the job's. May use placeholders (`{region.place}`)."""
+
+    id: str
+    system_prompt: str
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How answers are drawn. None means that the job does not set it."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    top_p: float | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run may use: executions in flight, over all and in one region; seconds; bytes of one answer."""
+
+    concurrency: int = 10
+    per_region: int = 3
+    timeout: float = 900.0
+    run_timeout: float | None = None
+    answer_bytes: int = 1_000_000
+
+
+class RetryRule(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `attempts` tries; before try n+1 a wait drawn from 0 to min(longest, first * factor**(n-1))."""
+
+    attempts: int = 4
+    first: float = 2.0
+    factor: float = 2.0
+    longest: float = 60.0
+
+
+class BreakerRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A region is given up after this many executions in a row failed for good by infrastructure failures."""
+
+    failures: int = 3
+
+
+class Schedule(StrEnum):
+    """`lockstep`: all models finish a question before the next; `lanes`: each model goes on by itself."""
+
+    LOCKSTEP = "lockstep"
+    LANES = "lanes"
+
+
+class ModalTarget(msgspec.Struct, frozen=True, kw_only=True, tag_field="executor", tag="modal"):
+    """What is called on Modal: a function, or a method of a parametrised class. All strings are templates."""
+
+    app: str
+    function: str | None = None
+    cls: str | None = None
+    parameters: JsonObject = {}
+    method: str | None = None
+    arguments: JsonObject = {}
+
+
+class SimulatedTarget(msgspec.Struct, frozen=True, kw_only=True, tag_field="executor", tag="simulated"):
+    """An executor inside beacon's own process, for tests and predictions; see `behaviour` for its timings.
+
+    `speed` divides every duration; with `cold` False each container is there already.
+    """
+
+    seed: int = 0
+    speed: float = 1.0
+    cold: bool = True
+
+
+Target: TypeAlias = ModalTarget | SimulatedTarget
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True):
+    """The job, parsed and validated: every name in it is resolved and every default filled in.
+
+    `regions` are those that are on, in the job's order; `regions_off` the ids that the job names and the
+    configuration has switched off. `ignore` names settings that no argument carries, with the job's consent.
+    """
+
+    id: str
+    regions: tuple[Region, ...]
+    models: tuple[Model, ...]
+    questions: tuple[Question, ...]
+    target: Target
+    description: str = ""
+    regions_off: tuple[str, ...] = ()
+    contexts: tuple[Context, ...] = ()
+    system_prompt: str | None = None
+    repeats: int = 1
+    sampling: Sampling = Sampling()
+    limits: Limits = Limits()
+    retry: RetryRule = RetryRule()
+    breaker: BreakerRule = BreakerRule()
+    schedule: Schedule = Schedule.LOCKSTEP
+    ignore: tuple[str, ...] = ()
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """One cell of region x question x context x model x repeat.
+
+    `id` is derived from the content and stays the same over runs; `system_prompt` is rendered; `repeat`
+    counts from 1; `order` is the place in its region's order, from 0.
+    """
+
+    id: str
+    region: Region
+    model: Model
+    question: Question
+    context: Context | None
+    repeat: int
+    system_prompt: str | None
+    order: int
+
+
+class ErrorKind(StrEnum):
+    """What went wrong with an attempt, in one word; `INFRASTRUCTURE` says which kinds count for the breaker."""
+
+    CONNECTION = "connection"
+    """The provider could not be reached or the connection broke."""
+    PLATFORM = "platform"
+    """The provider took the call and failed it: a container crashed, an internal error."""
+    THROTTLED = "throttled"
+    """The provider asked for fewer requests."""
+    TIMEOUT = "timeout"
+    """No answer within the limit."""
+    MODEL = "model"
+    """The remote code ran and said that it failed."""
+    BAD_ANSWER = "bad_answer"
+    """An answer came that is not of the agreed form."""
+    BAD_REQUEST = "bad_request"
+    """The provider refuses the arguments."""
+    AUTH = "auth"
+    """The provider refuses the credentials."""
+    NOT_FOUND = "not_found"
+    """The app, function or endpoint is not there."""
+    GONE = "gone"
+    """The call is no longer known to the provider, or its result has expired."""
+    INTERRUPTED = "interrupted"
+    """beacon itself stopped it."""
+
+
+INFRASTRUCTURE = frozenset(
+    {ErrorKind.CONNECTION, ErrorKind.PLATFORM, ErrorKind.THROTTLED, ErrorKind.TIMEOUT, ErrorKind.NOT_FOUND}
+)
+
+
+class Succeeded(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag="succeeded"):
+    """An answer came. `response` is the text as received, hostile until shown otherwise.
+
+    `cut_from` is the length in UTF-8 bytes of an answer that was longer than `Limits.answer_bytes`;
+    `provenance` is what else the answer held, JSON types only.
+    """
+
+    response: str
+    container: str | None = None
+    cold_start: bool | None = None
+    cut_from: int | None = None
+    provenance: Mapping[str, Any] = {}
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag="failed"):
+    """The attempt failed. Only a `transient` failure may be tried again, not before `retry_after` seconds."""
+
+    kind: ErrorKind
+    message: str
+    transient: bool
+    retry_after: float | None = None
+    provenance: Mapping[str, Any] = {}
+
+
+class TimedOut(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag="timed_out"):
+    """No answer came within `after` seconds; the call was cancelled."""
+
+    after: float
+
+
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag="cancelled"):
+    """Somebody else cancelled the call: it gave no answer and is not asked again."""
+
+    message: str = ""
+
+
+Outcome: TypeAlias = Succeeded | Failed | TimedOut | Cancelled
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The execution has its answer."""
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """Try again after `wait` seconds."""
+
+    wait: float
+
+
+class GiveUp(msgspec.Struct, frozen=True, kw_only=True):
+    """No further attempt: the execution failed for good."""
+
+
+Decision: TypeAlias = Done | Retry | GiveUp

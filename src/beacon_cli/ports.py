@@ -1,0 +1,72 @@
+"""The ports: what the engine needs from the world outside, as Protocols. The contract stands in the docstrings.
+
+`tests/contracts` holds every adapter against it. Knows `model` and `events`; no adapter is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeAlias
+
+from beacon_cli.events import Event
+from beacon_cli.model import Execution, Model, Outcome, Region
+
+Placed: TypeAlias = Callable[[str], Awaitable[None]]
+"""Called by an executor with the remote call's id; returns once the id is on disk."""
+
+Emit: TypeAlias = Callable[[Event], Awaitable[None]]
+"""Says what happened. Returns once the event is on disk and every listener has been told."""
+
+
+class Executor(Protocol):
+    """Makes attempts. One for each run, open for as long as its owner's `async with` lasts."""
+
+    async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
+        """Resolve everything that these pairs will call, before anything starts.
+
+        Raises:
+            StartError: no credentials, an app that is not deployed, a provider that cannot be reached. One
+                line names everything that is missing and says what to do.
+        """
+
+    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+        """Ask once and wait for the outcome, however long it takes: the engine owns the time limit.
+
+        `placed(call_id)` is awaited exactly once, as soon as the provider has taken the call and before the
+        wait, and cannot be skipped by a cancellation that comes between the two. An attempt that was never taken
+        calls it not at all. Failures of the remote side are returned, never raised. A cancellation leaves the
+        remote call alone: `cancel` ends it.
+        """
+
+    async def collect(self, execution: Execution, call_id: str) -> Outcome:
+        """Wait for the outcome of a call placed earlier, by this process or another. Asks nothing anew.
+
+        A call that the provider no longer knows, or whose result has expired, is `Failed` with kind `gone`.
+        """
+
+    async def cancel(self, call_id: str) -> bool:
+        """End a call, gently first, then with its container. True once the provider confirms that it ended.
+
+        Cancelling a call that has ended is no error and True. Returns within about 5 s; raises nothing.
+        """
+
+
+class Queue(Protocol):
+    """Says who may work in a region now."""
+
+    def turn(self, run_id: str, region: str) -> AbstractAsyncContextManager[None]:
+        """Wait for the region's turn (first come, first served), hold it for the body, give it back after."""
+
+
+class Journal(Protocol):
+    """Keeps the events of one run."""
+
+    async def append(self, event: Event) -> None:
+        """Return once the event is on disk. The order of the calls is the order of the records.
+
+        Shielded from cancellation: an event that was given is kept.
+
+        Raises:
+            StoreError: it could not be written; nothing after it will be.
+        """

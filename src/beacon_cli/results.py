@@ -1,0 +1,245 @@
+"""The fold of the events: the one source of screen, summary, report, status and resume. Pure.
+
+`Standings` holds counts and, for each execution that has begun, where it stands; the answers themselves stay in
+the journal, so that a run of many thousands fits in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from sys import intern
+from typing import Any, ClassVar
+
+import msgspec
+
+from beacon_cli import events as ev
+
+
+class State(StrEnum):
+    """Where an execution that has begun stands."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    """It failed and is tried again later."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    """It was stopped without an outcome: pending, if the run is resumed."""
+
+
+class RegionState(StrEnum):
+    """Where a region stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    GIVEN_UP = "given up"
+    FINISHED = "finished"
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """Where one execution stands.
+
+    `call_id` is the newest call's id; `call_open` says that the call is not known to have ended.
+    """
+
+    region: str
+    model: str
+    question: str
+    context: str | None
+    repeat: int
+    state: State
+    attempts: int
+    queued_at: float
+    started_at: float
+    call_id: str | None = None
+    call_open: bool = False
+    until: float | None = None
+    """While `WAITING`: when it is tried again."""
+
+
+class RegionStanding(msgspec.Struct, kw_only=True):
+    """The counts of one region. `cold` and `warm` count answers that said how their container was."""
+
+    id: str
+    planned: int
+    state: RegionState = RegionState.QUEUED
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    cancelled: int = 0
+    retries: int = 0
+    cold: int = 0
+    warm: int = 0
+    reason: str = ""
+    started_at: float | None = None
+    question: str = ""
+    """The question begun last."""
+
+    @property
+    def ended(self) -> int:
+        """Executions that will not change any more in this run."""
+        return self.succeeded + self.failed + self.skipped
+
+
+class Standings:
+    """The fold so far. Only `apply` changes it; everything else reads."""
+
+    def __init__(self) -> None:
+        self.run: ev.RunStarted | None = None
+        self.regions: dict[str, RegionStanding] = {}
+        self.executions: dict[str, Progress] = {}
+        self.running: dict[str, Progress] = {}
+        """The executions with an attempt in flight, by id, in the order in which they began."""
+        self.waiting: dict[str, Progress] = {}
+        """The executions that wait for their next attempt."""
+        self.warmth: dict[tuple[str, str], bool | None] = {}
+        """For (region, model): whether its latest answer came from a container that was warm already."""
+        self.interrupted: str | None = None
+        self.finished: ev.RunFinished | None = None
+        self.latest: float = 0.0
+        """`at` of the newest event."""
+
+    @property
+    def planned(self) -> int:
+        """All executions of the plan."""
+        return sum(region.planned for region in self.regions.values())
+
+    def total(self, name: str) -> int:
+        """The sum over regions of one of `RegionStanding`'s counts."""
+        return sum(int(getattr(region, name)) for region in self.regions.values())
+
+    def open_calls(self) -> dict[str, Progress]:
+        """The executions whose newest call is not known to have ended, by execution id."""
+        return {key: progress for key, progress in self.executions.items() if progress.call_open}
+
+    def apply(self, event: ev.Event) -> None:
+        """Take one more event into account. Any order that a journal can hold is valid."""
+        self.latest = event.at
+        self._handlers[type(event)](self, event)
+
+    def _run_started(self, event: ev.RunStarted) -> None:
+        self.run = event
+        self.regions = {
+            region: RegionStanding(id=region, planned=planned) for region, planned in event.planned.items()
+        }
+
+    def _region_started(self, event: ev.RegionStarted) -> None:
+        region = self._region(event.region)
+        region.state = RegionState.RUNNING
+        region.started_at = event.at
+
+    def _attempt_started(self, event: ev.AttemptStarted) -> None:
+        region = self._region(event.region)
+        region.question = event.question
+        if event.attempt > 1:
+            region.retries += 1
+        progress = self.executions.get(event.execution)
+        if progress is None:
+            progress = self.executions[event.execution] = Progress(
+                region=intern(event.region),
+                model=intern(event.model),
+                question=intern(event.question),
+                context=event.context,
+                repeat=event.repeat,
+                state=State.RUNNING,
+                attempts=event.attempt,
+                queued_at=event.queued_at,
+                started_at=event.at,
+            )
+        else:
+            self.waiting.pop(event.execution, None)
+            self._uncount(progress)
+            progress.state = State.RUNNING
+            progress.attempts = event.attempt
+            progress.started_at = event.at
+            progress.call_id = None
+            progress.call_open = False
+            progress.until = None
+        self.running[event.execution] = progress
+
+    def _call_placed(self, event: ev.CallPlaced) -> None:
+        progress = self.executions[event.execution]
+        progress.call_id = event.call_id
+        progress.call_open = True
+
+    def _attempt_succeeded(self, event: ev.AttemptSucceeded) -> None:
+        progress = self._ended(event.execution, State.SUCCEEDED)
+        region = self._region(progress.region)
+        region.succeeded += 1
+        cold = event.answer.cold_start
+        if cold is not None:
+            region.cold += cold
+            region.warm += not cold
+            self.warmth[progress.region, progress.model] = not cold
+
+    def _attempt_failed(self, event: ev.AttemptFailed) -> None:
+        if event.retry_in is None:
+            self._region(self._ended(event.execution, State.FAILED).region).failed += 1
+            return
+        progress = self._ended(event.execution, State.WAITING)
+        progress.until = event.at + event.retry_in
+        self.waiting[event.execution] = progress
+
+    def _attempt_cancelled(self, event: ev.AttemptCancelled) -> None:
+        progress = self._ended(event.execution, State.CANCELLED)
+        progress.call_open = not event.ended
+        self._region(progress.region).cancelled += 1
+
+    def _region_given_up(self, event: ev.RegionGivenUp) -> None:
+        region = self._region(event.region)
+        region.state = RegionState.GIVEN_UP
+        region.reason = event.reason
+
+    def _region_finished(self, event: ev.RegionFinished) -> None:
+        region = self._region(event.region)
+        if region.state is RegionState.GIVEN_UP:
+            region.skipped = region.planned - region.succeeded - region.failed
+        else:
+            region.state = RegionState.FINISHED
+
+    def _run_interrupted(self, event: ev.RunInterrupted) -> None:
+        self.interrupted = event.reason
+
+    def _run_finished(self, event: ev.RunFinished) -> None:
+        self.finished = event
+
+    def _ended(self, execution: str, state: State) -> Progress:
+        progress = self.executions[execution]
+        progress.state = state
+        progress.call_open = False
+        self.running.pop(execution, None)
+        self.waiting.pop(execution, None)
+        return progress
+
+    def _uncount(self, progress: Progress) -> None:
+        region = self._region(progress.region)
+        if progress.state is State.CANCELLED:
+            region.cancelled -= 1
+        elif progress.state is State.FAILED:
+            region.failed -= 1
+
+    def _region(self, region: str) -> RegionStanding:
+        return self.regions[region]
+
+    _handlers: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        ev.RunStarted: _run_started,
+        ev.RegionStarted: _region_started,
+        ev.AttemptStarted: _attempt_started,
+        ev.CallPlaced: _call_placed,
+        ev.AttemptSucceeded: _attempt_succeeded,
+        ev.AttemptFailed: _attempt_failed,
+        ev.AttemptCancelled: _attempt_cancelled,
+        ev.RegionGivenUp: _region_given_up,
+        ev.RegionFinished: _region_finished,
+        ev.RunInterrupted: _run_interrupted,
+        ev.RunFinished: _run_finished,
+    }
+
+
+def fold(events: Iterable[ev.Event]) -> Standings:
+    """The standings after these events; every prefix of a journal is valid."""
+    standings = Standings()
+    for event in events:
+        standings.apply(event)
+    return standings
