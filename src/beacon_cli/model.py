@@ -93,7 +93,9 @@ class Schedule(StrEnum):
     LANES = "lanes"
 
 
-class ModalTarget(msgspec.Struct, frozen=True, kw_only=True, tag_field="executor", tag="modal"):
+class ModalTarget(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="executor", tag="modal"
+):
     """What is called on Modal: a function, or a method of a parametrised class. All strings are templates."""
 
     app: str
@@ -104,7 +106,9 @@ class ModalTarget(msgspec.Struct, frozen=True, kw_only=True, tag_field="executor
     arguments: JsonObject = {}
 
 
-class SimulatedTarget(msgspec.Struct, frozen=True, kw_only=True, tag_field="executor", tag="simulated"):
+class SimulatedTarget(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="executor", tag="simulated"
+):
     """An executor inside beacon's own process, for tests and predictions; see `behaviour` for its timings.
 
     `speed` divides every duration; with `cold` False each container is there already.

@@ -243,3 +243,19 @@ def fold(events: Iterable[ev.Event]) -> Standings:
     for event in events:
         standings.apply(event)
     return standings
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an execution that has yet to end: how many attempts it has had."""
+
+    attempts: int = 0
+
+
+def pending(standings: Standings, execution: str) -> Pending | None:
+    """What is left to do for an execution, by id; None: nothing, it has ended."""
+    progress = standings.executions.get(execution)
+    if progress is None:
+        return Pending()
+    if progress.state in {State.SUCCEEDED, State.FAILED}:
+        return None
+    return Pending(attempts=progress.attempts)

@@ -1,0 +1,155 @@
+"""Spec to plan: which executions, in which order, with which ids. Pure: the same spec gives the same plan.
+
+Executions are generated, never stored: a plan of a hundred thousand weighs no more than its spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import msgspec
+
+from beacon_cli.model import Context, Execution, Model, Region, Schedule, Spec
+from beacon_cli.templates import fill
+
+Wave: TypeAlias = tuple[Execution, ...]
+"""The executions of one question (in one context and repeat) in one region: one for each model."""
+
+_ID_BYTES = 10
+
+
+class Plan:
+    """The executions of a spec, in order. Within a region: repeat, context, question; the models fan out."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.planned = {region.id: self._count(region) for region in spec.regions if self._count(region)}
+        """How many executions each region has; a region in which no model runs is left out."""
+
+    def __len__(self) -> int:
+        return sum(self.planned.values())
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The regions that have something to do."""
+        return tuple(region for region in self.spec.regions if region.id in self.planned)
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of what shapes an answer beside the prompt: sampling and target."""
+        shaping = msgspec.json.encode((self.spec.sampling, self.spec.target), order="sorted")
+        return hashlib.sha256(shaping).hexdigest()[:16]
+
+    def models(self, region: Region) -> tuple[Model, ...]:
+        """The models that run in a region, in the job's order."""
+        return tuple(model for model in self.spec.models if model.regions is None or region.id in model.regions)
+
+    def cells(self) -> Iterator[tuple[Region, Model]]:
+        """Every pair of region and model that will be called."""
+        return ((region, model) for region in self.regions for model in self.models(region))
+
+    def waves(self, region: Region) -> Iterator[Wave]:
+        """The region's executions, one wave after another."""
+        models = self.models(region)
+        contexts = self._contexts(region, models)
+        cells = [_part(region.id) + _part(model.id) for model in models]
+        questions = [(question, _part(question.id) + _part(question.text)) for question in self.spec.questions]
+        order = 0
+        for repeat in range(1, self.spec.repeats + 1):
+            repeat_part = _part(str(repeat))
+            for context, prompts in contexts:
+                tails = [_context_part(context, prompt) + repeat_part for prompt in prompts]
+                for question, question_part in questions:
+                    yield tuple(
+                        Execution(
+                            id=_digest(cell + question_part + tail),
+                            region=region,
+                            model=model,
+                            question=question,
+                            context=context,
+                            repeat=repeat,
+                            system_prompt=prompt,
+                            order=order + place,
+                        )
+                        for place, (model, cell, prompt, tail) in enumerate(
+                            zip(models, cells, prompts, tails, strict=True)
+                        )
+                    )
+                    order += len(models)
+
+    def lanes(self, region: Region) -> Iterator[Iterator[Execution]]:
+        """The region's executions, one lane for each model."""
+        return (self._lane(region, place) for place in range(len(self.models(region))))
+
+    def executions(self) -> Iterator[Execution]:
+        """Every execution: region after region, each in its order."""
+        return (execution for region in self.regions for wave in self.waves(region) for execution in wave)
+
+    def lower_bound(self, seconds: Callable[[Execution], float]) -> float:
+        """The least wall time, in seconds, if each execution takes `seconds(execution)` and nothing else costs.
+
+        Lockstep: the slowest region's sum over its waves of the slowest model; lanes: the slowest model's sum;
+        neither below what the slots in a region and over all allow.
+        """
+        limits = self.spec.limits
+        slots = min(limits.per_region, limits.concurrency)
+        longest = work = 0.0
+        for region in self.regions:
+            in_lockstep = region_work = 0.0
+            in_lanes: dict[str, float] = {}
+            for wave in self.waves(region):
+                costs = [seconds(execution) for execution in wave]
+                region_work += sum(costs)
+                in_lockstep += max(*costs, sum(costs) / slots)
+                for execution, cost in zip(wave, costs, strict=True):
+                    in_lanes[execution.model.id] = in_lanes.get(execution.model.id, 0.0) + cost
+            if self.spec.schedule is Schedule.LOCKSTEP:
+                longest = max(longest, in_lockstep)
+            else:
+                longest = max(longest, *in_lanes.values(), region_work / slots)
+            work += region_work
+        return max(longest, work / limits.concurrency)
+
+    def _lane(self, region: Region, place: int) -> Iterator[Execution]:
+        return (wave[place] for wave in self.waves(region))
+
+    def _count(self, region: Region) -> int:
+        contexts = len(self.spec.contexts) or 1
+        return len(self.models(region)) * len(self.spec.questions) * contexts * self.spec.repeats
+
+    def _contexts(
+        self, region: Region, models: tuple[Model, ...]
+    ) -> list[tuple[Context | None, list[str | None]]]:
+        """Each context with its system prompt rendered for each model; without contexts, the job's own prompt."""
+        contexts = self.spec.contexts or (None,)
+        return [
+            (context, [self._system_prompt(region, model, context) for model in models]) for context in contexts
+        ]
+
+    def _system_prompt(self, region: Region, model: Model, context: Context | None) -> str | None:
+        template = context.system_prompt if context else self.spec.system_prompt
+        if template is None:
+            return None
+        values = {"region.id": region.id, "region.place": region.place, "model.id": model.id}
+        return str(fill(template, values))
+
+
+def make(spec: Spec) -> Plan:
+    """The plan of a spec; cheap, whatever its size."""
+    return Plan(spec)
+
+
+def _part(text: str) -> bytes:
+    """A length before each text, so that no two different cells have the same bytes."""
+    data = text.encode()
+    return b"%d:" % len(data) + data
+
+
+def _context_part(context: Context | None, prompt: str | None) -> bytes:
+    return _part(context.id if context else "") + (b"-" if prompt is None else _part(prompt))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=_ID_BYTES).hexdigest()

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from tests.support import virtual
+from tests.support.jobs import US, spec
+from tests.support.scripted import Scripted, answers, down, run
+
+from beacon_cli import events as ev
+from beacon_cli.model import (
+    BreakerRule,
+    Cancelled,
+    ErrorKind,
+    Execution,
+    Failed,
+    Limits,
+    Model,
+    Outcome,
+    Region,
+    RetryRule,
+    Schedule,
+)
+from beacon_cli.plan import make
+from beacon_cli.results import RegionState, State
+
+
+def original_seconds(execution: Execution) -> float:
+    """The original system's 3 to 5 s an answer, spread by the execution's id."""
+    return 3.0 + 2.0 * int(execution.id[:4], 16) / 0xFFFF
+
+
+@pytest.mark.parametrize("schedule", list(Schedule))
+def test_the_users_job_takes_its_lower_bound(schedule: Schedule) -> None:
+    """72 executions at the original system's timings end exactly at the schedule's bound."""
+    job = spec(schedule=schedule)
+    executor = Scripted(seconds=original_seconds)
+    told = run(job, executor)
+    assert told.standings.total("succeeded") == 72
+    assert told.seconds == pytest.approx(make(job).lower_bound(original_seconds))
+
+
+def test_never_over_the_limits() -> None:
+    """Never over 10 in flight and never over 3 in a region, whatever the number of regions and models."""
+    regions = tuple(Region(id=f"r{n}", app=f"r{n}", place="somewhere") for n in range(7))
+    job = spec(regions=regions, models=tuple(Model(id=f"m{n}") for n in range(5)))
+    executor = Scripted(seconds=original_seconds)
+    told = run(job, executor)
+    assert told.standings.total("succeeded") == 7 * 5 * 8
+    assert executor.peak == 10
+    assert set(executor.peak_by_region.values()) == {3}
+
+
+def test_lockstep_keeps_questions_in_order() -> None:
+    """In lockstep no model of a region begins a question before all have finished the one before."""
+    executor = Scripted(seconds=original_seconds)
+    run(spec(), executor)
+    for region in ("us", "eu", "asia"):
+        questions = [execution.question.id for _, execution, _ in executor.began if execution.region.id == region]
+        assert questions == sorted(questions)
+
+
+def test_lanes_go_on_alone() -> None:
+    """In lanes each model asks one question at a time, in order, without waiting for the others."""
+    executor = Scripted(seconds=lambda execution: 1.0 if execution.model.id == "mistral-7b" else 10.0)
+    told = run(spec(schedule=Schedule.LANES), executor)
+    for model, pace in (("mistral-7b", 1.0), ("llama3.2-1b", 10.0)):
+        times = [at for at, ex, _ in executor.began if ex.model.id == model and ex.region.id == "us"]
+        assert [later - sooner for sooner, later in pairwise(times)] == pytest.approx([pace] * 7)
+    assert told.seconds == pytest.approx(80.0)
+
+
+def test_a_dead_region_leaves_the_others_untouched() -> None:
+    """Region eu answers nothing: the 48 executions of us and asia succeed, in the time that they take alone."""
+
+    def script(execution: Execution, number: int) -> Outcome:
+        return down() if execution.region.id == "eu" else answers(execution, number)
+
+    executor = Scripted(script)
+    standings = run(spec(), executor).standings
+    assert (standings.regions["us"].succeeded, standings.regions["asia"].succeeded) == (24, 24)
+    eu = standings.regions["eu"]
+    assert (eu.state, eu.succeeded, eu.failed, eu.skipped) == (RegionState.GIVEN_UP, 0, 3, 21)
+    assert "no route" in eu.reason
+    alive = [at for at, execution, _ in executor.began if execution.region.id != "eu"]
+    assert max(alive) == pytest.approx(7 * 4.0)
+
+
+def test_transient_failures_are_retried_with_growing_waits() -> None:
+    """Waits of 2, 4 and 8 s (full jitter at its longest) lie between the attempts, and the fourth succeeds."""
+
+    def script(execution: Execution, number: int) -> Outcome:
+        return answers(execution, number) if number == 4 else down()
+
+    job = spec(regions=(US,), models=(Model(id="m"),), questions=spec().questions[:1])
+    executor = Scripted(script, seconds=lambda _: 1.0)
+    told = run(job, executor, rand=lambda: 1.0)
+    times = [at for at, _, _ in executor.began]
+    assert [later - sooner for sooner, later in pairwise(times)] == pytest.approx([3.0, 5.0, 9.0])
+    assert told.standings.total("succeeded") == 1
+    assert told.standings.total("retries") == 3
+
+
+def test_what_cannot_succeed_is_tried_once() -> None:
+    """A permanent failure gets exactly one attempt, and does not open the breaker."""
+    refusal = Failed(kind=ErrorKind.BAD_REQUEST, message="no such argument", transient=False)
+    executor = Scripted(lambda _execution, _number: refusal)
+    told = run(spec(), executor)
+    assert len(executor.began) == 72
+    assert told.standings.total("failed") == 72
+    assert told.of(ev.RegionGivenUp) == []
+
+
+def test_a_retry_gives_its_slot_back_and_keeps_its_place() -> None:
+    """With one slot, a failed execution lets the next one in while it waits and goes before those after it."""
+
+    def script(execution: Execution, number: int) -> Outcome:
+        return down() if execution.model.id == "m0" and number == 1 else answers(execution, number)
+
+    job = spec(
+        regions=(US,),
+        models=tuple(Model(id=f"m{n}") for n in range(4)),
+        questions=spec().questions[:1],
+        limits=Limits(per_region=1),
+    )
+    executor = Scripted(script)
+    run(job, executor, rand=lambda: 1.0, backend=virtual.asyncio)
+    assert [(execution.model.id, number) for _, execution, number in executor.began] == [
+        ("m0", 1),
+        ("m1", 1),
+        ("m0", 2),
+        ("m2", 1),
+        ("m3", 1),
+    ]
+
+
+def test_the_breaker_counts_in_a_row() -> None:
+    """A success in between starts the count anew: a region with every third execution lost goes on to its end."""
+
+    def script(execution: Execution, number: int) -> Outcome:
+        return down() if execution.order % 3 else answers(execution, number)
+
+    job = spec(
+        regions=(US,), retry=RetryRule(attempts=1), limits=Limits(per_region=1), breaker=BreakerRule(failures=3)
+    )
+    standings = run(job, Scripted(script), backend=virtual.asyncio).standings
+    assert (standings.regions["us"].succeeded, standings.regions["us"].failed) == (8, 16)
+
+
+def test_a_given_up_region_stops_its_waiting_retries() -> None:
+    """Once a region is given up, nothing more is asked there and every execution is accounted for."""
+    job = spec(schedule=Schedule.LANES, retry=RetryRule(attempts=2, first=1000.0, longest=1000.0))
+
+    def script(execution: Execution, number: int) -> Outcome:
+        if execution.region.id != "eu":
+            return answers(execution, number)
+        permanent = execution.model.id == "mistral-7b"
+        return Failed(kind=ErrorKind.NOT_FOUND, message="gone", transient=not permanent)
+
+    told = run(job, Scripted(script), rand=lambda: 1.0)
+    eu = told.standings.regions["eu"]
+    assert (eu.failed, eu.skipped, eu.succeeded) == (3, 21, 0)
+    assert told.seconds < 1000
+    given_up = told.events.index(told.of(ev.RegionGivenUp)[0])
+    assert not [
+        event
+        for event in told.events[given_up:]
+        if getattr(event, "region", "") == "eu" and isinstance(event, ev.AttemptStarted)
+    ]
+
+
+def test_a_timeout_ends_the_wait_and_cancels_the_call() -> None:
+    """After `limits.timeout` the call is cancelled at the provider and the attempt counts as timed out."""
+    job = spec(
+        regions=(US,),
+        models=(Model(id="m"),),
+        questions=spec().questions[:1],
+        limits=Limits(timeout=5.0),
+        retry=RetryRule(attempts=2),
+    )
+    executor = Scripted(seconds=lambda _: 3600.0)
+    told = run(job, executor, rand=lambda: 1.0)
+    assert executor.cancelled == ["fc-1", "fc-2"]
+    assert told.seconds == pytest.approx(5 + 2 + 5)
+    assert [event.failure.after for event in told.of(ev.AttemptFailed)] == [5.0, 5.0]
+
+
+def test_a_stop_cancels_every_call_in_flight() -> None:
+    """Stopped in the middle, every call that was placed and has no outcome is cancelled and said to be."""
+    executor = Scripted()
+    told = run(spec(), executor, stop_after=6.0)
+    standings = told.standings
+    assert standings.total("succeeded") == 9
+    assert standings.total("cancelled") == 9
+    assert sorted(executor.cancelled) == sorted(f"fc-{n}" for n in range(10, 19))
+    assert not standings.running
+    assert not standings.open_calls()
+
+
+def test_a_call_cancelled_by_somebody_else_is_not_asked_again() -> None:
+    """A call that another person cancelled ends its execution without an answer and without a retry."""
+    executor = Scripted(lambda _execution, _number: Cancelled(message="from the dashboard"))
+    told = run(spec(regions=(US,)), executor)
+    assert len(executor.began) == 24
+    assert {progress.state for progress in told.standings.executions.values()} == {State.CANCELLED}
+
+
+def test_what_has_ended_is_not_asked_again() -> None:
+    """A second run over the same journal asks only what is pending, and both together give every answer once."""
+    first = run(spec(), Scripted(), stop_after=6.0)
+    executor = Scripted()
+    second = run(spec(), executor, past=first.events)
+    assert len(executor.began) == 72 - 9
+    assert second.standings.total("succeeded") == 72
+    answered = [event.execution for event in second.of(ev.AttemptSucceeded)]
+    assert len(answered) == len(set(answered)) == 72
+
+
+def test_events_of_an_execution_come_in_their_order() -> None:
+    """Each execution says started, placed, ended, in this order, attempt by attempt."""
+    told = run(spec(), Scripted(lambda e, n: answers(e, n) if n == 2 else down()))
+    for execution in make(spec()).executions():
+        mine = [event for event in told.events if getattr(event, "execution", "") == execution.id]
+        assert [type(event) for event in mine] == [
+            ev.AttemptStarted,
+            ev.CallPlaced,
+            ev.AttemptFailed,
+            ev.AttemptStarted,
+            ev.CallPlaced,
+            ev.AttemptSucceeded,
+        ]
+        assert isinstance(mine[-1], ev.AttemptSucceeded)
+        assert mine[-1].answer.response == f"{execution.id}/2"
