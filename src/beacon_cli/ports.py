@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from beacon_cli.events import Event
 from beacon_cli.model import Execution, Model, Outcome, Region
+from beacon_cli.results import Standings
 
 Placed: TypeAlias = Callable[[str], Awaitable[None]]
 """Called by an executor with the remote call's id; returns once the id is on disk."""
@@ -70,3 +71,10 @@ class Journal(Protocol):
         Raises:
             StoreError: it could not be written; nothing after it will be.
         """
+
+
+class Sink(Protocol):
+    """Is told of every event once it is on disk: a display, a gatherer of figures."""
+
+    def handle(self, event: Event, standings: Standings) -> None:
+        """`event` has happened and is in `standings` already. Quick; raises nothing: a sink that can't show goes quiet."""

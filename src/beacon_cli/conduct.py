@@ -1,0 +1,103 @@
+"""One run from its first event to its last: journal first, then the fold, then whoever watches; stops on request.
+
+Knows the ports and the engine; which adapters stand behind them is `wiring`'s business. Reads no signal itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Sequence
+
+import anyio
+
+from beacon_cli import engine
+from beacon_cli import events as ev
+from beacon_cli.plan import Plan
+from beacon_cli.ports import Executor, Journal, Queue, Sink
+from beacon_cli.results import Standings
+
+
+class Recorder:
+    """Keeps the events: on disk before on screen. `emit` is what the engine is given."""
+
+    def __init__(self, journal: Journal, standings: Standings, sinks: Sequence[Sink]) -> None:
+        self.standings = standings
+        self._journal = journal
+        self._sinks = sinks
+
+    async def emit(self, event: ev.Event) -> None:
+        """See `ports.Emit`."""
+        await self._journal.append(event)
+        self.standings.apply(event)
+        for sink in self._sinks:
+            sink.handle(event, self.standings)
+
+
+async def conduct(
+    plan: Plan,
+    *,
+    opening: ev.RunStarted,
+    recorder: Recorder,
+    queue: Queue,
+    executor: Executor,
+    stops: AsyncIterable[str],
+    clock: Callable[[], float],
+    rand: Callable[[], float],
+) -> Standings:
+    """Carry a plan out, record everything, and close the run.
+
+    Args:
+        plan: what is to be done.
+        opening: the event that opens this run.
+        recorder: where every event goes; its standings are what the journal held so far.
+        queue: says when a region's turn has come.
+        executor: makes the attempts; prepared by its owner.
+        stops: gives a reason each time that somebody asks to stop; the first one ends the run.
+        clock: seconds since the epoch.
+        rand: uniform from 0 to 1.
+
+    Returns:
+        The standings at the end, whether it came by itself, by a stop or by `limits.run_timeout`.
+    """
+    standings = recorder.standings
+    began = anyio.current_time()
+    await recorder.emit(opening)
+    async with anyio.create_task_group() as group:
+        work = anyio.CancelScope()
+        group.start_soon(_stop, stops, work, recorder, clock)
+        with work, anyio.move_on_after(plan.spec.limits.run_timeout) as limit:
+            await engine.run(
+                plan,
+                run_id=opening.run_id,
+                past=standings,
+                queue=queue,
+                executor=executor,
+                emit=recorder.emit,
+                clock=clock,
+                rand=rand,
+            )
+        if limit.cancelled_caught and standings.interrupted is None:
+            await recorder.emit(ev.RunInterrupted(at=clock(), reason="limits.run_timeout"))
+        group.cancel_scope.cancel()
+    await recorder.emit(_closing(standings, clock(), anyio.current_time() - began))
+    return standings
+
+
+async def _stop(
+    stops: AsyncIterable[str], work: anyio.CancelScope, recorder: Recorder, clock: Callable[[], float]
+) -> None:
+    async for reason in stops:
+        work.cancel()
+        if recorder.standings.interrupted is None:
+            await recorder.emit(ev.RunInterrupted(at=clock(), reason=reason))
+
+
+def _closing(standings: Standings, at: float, seconds: float) -> ev.RunFinished:
+    succeeded, failed, skipped = (standings.total(name) for name in ("succeeded", "failed", "skipped"))
+    return ev.RunFinished(
+        at=at,
+        seconds=seconds,
+        succeeded=succeeded,
+        failed=failed,
+        skipped=skipped,
+        cancelled=standings.planned - succeeded - failed - skipped,
+    )
