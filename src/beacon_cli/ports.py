@@ -77,4 +77,4 @@ class Sink(Protocol):
     """Is told of every event once it is on disk: a display, a gatherer of figures."""
 
     def handle(self, event: Event, standings: Standings) -> None:
-        """`event` has happened and is in `standings` already. Quick; raises nothing: a sink that can't show goes quiet."""
+        """`event` has happened and is in `standings`. Quick; raises nothing: a sink that can't show goes quiet."""
