@@ -12,24 +12,24 @@ import anyio
 from beacon_cli import engine
 from beacon_cli import events as ev
 from beacon_cli.plan import Plan
-from beacon_cli.ports import Executor, Journal, Queue, Sink
+from beacon_cli.ports import Display, Executor, Journal, Queue
 from beacon_cli.results import Standings
 
 
 class Recorder:
     """Keeps the events: on disk before on screen. `emit` is what the engine is given."""
 
-    def __init__(self, journal: Journal, standings: Standings, sinks: Sequence[Sink]) -> None:
+    def __init__(self, journal: Journal, standings: Standings, displays: Sequence[Display]) -> None:
         self.standings = standings
         self._journal = journal
-        self._sinks = sinks
+        self._displays = displays
 
     async def emit(self, event: ev.Event) -> None:
         """See `ports.Emit`."""
         await self._journal.append(event)
         self.standings.apply(event)
-        for sink in self._sinks:
-            sink.handle(event, self.standings)
+        for display in self._displays:
+            await display.handle(event, self.standings)
 
 
 async def conduct(

@@ -150,27 +150,14 @@ class _RegionWork:
     async def _attempt(self, execution: Execution, number: int, queued_at: float) -> Done | Retry | GiveUp:
         """Make one attempt, say what came of it, and hand on what policy decides."""
         began = anyio.current_time()
-        await self._crew.emit(
-            ev.AttemptStarted(
-                at=self._crew.clock(),
-                execution=execution.id,
-                attempt=number,
-                region=execution.region.id,
-                model=execution.model.id,
-                question=execution.question.id,
-                context=execution.context.id if execution.context else None,
-                repeat=execution.repeat,
-                queued_at=queued_at,
-            )
-        )
-        outcome = await self._outcome(execution, number)
+        outcome = await self._outcome(execution, number, queued_at)
         decision = policy.after(outcome, number, self._retry, self._crew.rand)
         await self._say(execution, number, outcome, decision, anyio.current_time() - began)
         if not isinstance(decision, Retry) and self._breaker.ended(outcome) and not self._given_up.is_set():
             await self._give_up(outcome)
         return decision
 
-    async def _outcome(self, execution: Execution, number: int) -> Outcome:
+    async def _outcome(self, execution: Execution, number: int, queued_at: float) -> Outcome:
         """Wait for the outcome no longer than the limit; a call whose wait ends early is ended at the provider."""
         calls: list[str] = []
 
@@ -182,6 +169,18 @@ class _RegionWork:
 
         outcome: Outcome = TimedOut(after=self._timeout)
         try:
+            started = ev.AttemptStarted(
+                at=self._crew.clock(),
+                execution=execution.id,
+                attempt=number,
+                region=execution.region.id,
+                model=execution.model.id,
+                question=execution.question.id,
+                context=execution.context.id if execution.context else None,
+                repeat=execution.repeat,
+                queued_at=queued_at,
+            )
+            await self._crew.emit(started)
             with anyio.move_on_after(self._timeout) as limit:
                 outcome = await self._crew.executor.attempt(execution, number, placed)
             if limit.cancelled_caught and calls:
