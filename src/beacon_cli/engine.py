@@ -7,6 +7,7 @@ question the models fan out. One `CapacityLimiter` bounds all executions in flig
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import anyio
 from anyio import CancelScope, CapacityLimiter, get_cancelled_exc_class
@@ -15,9 +16,10 @@ from beacon_cli import events as ev
 from beacon_cli import policy
 from beacon_cli.model import (
     Cancelled,
-    Done,
+    Decision,
+    ErrorKind,
     Execution,
-    GiveUp,
+    Failed,
     Outcome,
     Region,
     Retry,
@@ -95,6 +97,53 @@ async def _in_turn(run_id: str, region: Region, crew: _Crew) -> None:
         await crew.emit(ev.RegionFinished(at=crew.clock(), region=region.id))
 
 
+@dataclass(kw_only=True)
+class _Trial:
+    """An execution on its way to its end. `tries` are this process's; `number` counts all attempts ever made."""
+
+    execution: Execution
+    number: int
+    found: str | None
+    queued_at: float
+    tries: int = 0
+
+    def begin(self) -> str | None:
+        """Count one more try; gives the call of an earlier process that is to be waited for first."""
+        found, self.found = self.found, None
+        self.tries += 1
+        self.number += found is None
+        return found
+
+    def opening(self, at: float, found: str | None) -> ev.CallReattached | ev.AttemptStarted:
+        execution = self.execution
+        if found:
+            return ev.CallReattached(at=at, execution=execution.id, attempt=self.number, call_id=found)
+        return ev.AttemptStarted(
+            at=at,
+            execution=execution.id,
+            attempt=self.number,
+            region=execution.region.id,
+            model=execution.model.id,
+            question=execution.question.id,
+            context=execution.context.id if execution.context else None,
+            repeat=execution.repeat,
+            queued_at=self.queued_at,
+        )
+
+    def stopped(self, at: float, call_id: str | None, *, ended: bool) -> ev.AttemptCancelled:
+        return ev.AttemptCancelled(
+            at=at, execution=self.execution.id, attempt=self.number, call_id=call_id, ended=ended
+        )
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    return isinstance(outcome, Cancelled) or (isinstance(outcome, Failed) and outcome.kind is ErrorKind.GONE)
+
+
+def _lost(call_id: str) -> Failed:
+    return Failed(kind=ErrorKind.GONE, message=f"call {call_id} has no answer any more", transient=True)
+
+
 class _RegionWork:
     """One region's way through its part of the plan."""
 
@@ -133,97 +182,85 @@ class _RegionWork:
         todo = pending(self._crew.past, execution.id)
         if todo is None:
             return
-        queued_at = self._crew.clock()
-        attempts = todo.attempts
+        trial = _Trial(execution=execution, number=todo.attempts, found=todo.call_id, queued_at=self._crew.clock())
         while True:
-            attempts += 1
             async with self._slots.slot(execution.order), self._crew.limiter:
                 if self._given_up.is_set():
                     return
-                decision = await self._attempt(execution, attempts, queued_at)
+                decision = await self._attempt(trial)
             if not isinstance(decision, Retry):
                 return
             with anyio.move_on_after(decision.wait):
                 await self._given_up.wait()
-            queued_at = self._crew.clock()
+            trial.queued_at = self._crew.clock()
 
-    async def _attempt(self, execution: Execution, number: int, queued_at: float) -> Done | Retry | GiveUp:
+    async def _attempt(self, trial: _Trial) -> Decision:
         """Make one attempt, say what came of it, and hand on what policy decides."""
         began = anyio.current_time()
-        outcome = await self._outcome(execution, number, queued_at)
-        decision = policy.after(outcome, number, self._retry, self._crew.rand)
-        await self._say(execution, number, outcome, decision, anyio.current_time() - began)
+        found = trial.begin()
+        outcome = await self._outcome(trial, found)
+        decision: Decision
+        if found and _is_lost(outcome):
+            outcome, decision = _lost(found), Retry(wait=0.0)
+            trial.tries -= 1
+        else:
+            decision = policy.after(outcome, trial.tries, self._retry, self._crew.rand)
+        await self._say(trial, outcome, decision, anyio.current_time() - began)
         if not isinstance(decision, Retry) and self._breaker.ended(outcome) and not self._given_up.is_set():
             await self._give_up(outcome)
         return decision
 
-    async def _outcome(self, execution: Execution, number: int, queued_at: float) -> Outcome:
-        """Wait for the outcome no longer than the limit; a call whose wait ends early is ended at the provider."""
-        calls: list[str] = []
+    async def _outcome(self, trial: _Trial, found: str | None) -> Outcome:
+        """Wait for the outcome of a new call, or of the one `found`, no longer than the limit.
+
+        A call whose wait ends without an outcome, for whatever reason, is ended at the provider.
+        """
+        crew, execution = self._crew, trial.execution
+        calls = [found] if found else []
 
         async def placed(call_id: str) -> None:
             calls.append(call_id)
-            await self._crew.emit(
-                ev.CallPlaced(at=self._crew.clock(), execution=execution.id, attempt=number, call_id=call_id)
+            await crew.emit(
+                ev.CallPlaced(at=crew.clock(), execution=execution.id, attempt=trial.number, call_id=call_id)
             )
 
-        outcome: Outcome = TimedOut(after=self._timeout)
+        outcome: Outcome | None = None
         try:
-            started = ev.AttemptStarted(
-                at=self._crew.clock(),
-                execution=execution.id,
-                attempt=number,
-                region=execution.region.id,
-                model=execution.model.id,
-                question=execution.question.id,
-                context=execution.context.id if execution.context else None,
-                repeat=execution.repeat,
-                queued_at=queued_at,
-            )
-            await self._crew.emit(started)
-            with anyio.move_on_after(self._timeout) as limit:
-                outcome = await self._crew.executor.attempt(execution, number, placed)
-            if limit.cancelled_caught and calls:
-                await self._crew.executor.cancel(calls[0])
-        except get_cancelled_exc_class():
+            await crew.emit(trial.opening(crew.clock(), found))
+            with anyio.move_on_after(self._timeout):
+                if found:
+                    outcome = await crew.executor.collect(execution, found)
+                else:
+                    outcome = await crew.executor.attempt(execution, trial.number, placed)
+            return outcome or TimedOut(after=self._timeout, ended=await self._end(calls))
+        except BaseException as error:
             with CancelScope(shield=True):
-                ended = await self._crew.executor.cancel(calls[0]) if calls else True
-                await self._crew.emit(
-                    ev.AttemptCancelled(
-                        at=self._crew.clock(),
-                        execution=execution.id,
-                        attempt=number,
-                        call_id=calls[0] if calls else None,
-                        ended=ended,
-                    )
-                )
+                ended = await self._end(calls)
+                if isinstance(error, get_cancelled_exc_class()):
+                    await crew.emit(trial.stopped(crew.clock(), calls[0] if calls else None, ended=ended))
             raise
-        return outcome
 
-    async def _say(
-        self, execution: Execution, number: int, outcome: Outcome, decision: Done | Retry | GiveUp, seconds: float
-    ) -> None:
-        at = self._crew.clock()
-        event: ev.Event
+    async def _end(self, calls: list[str]) -> bool:
+        return await self._crew.executor.cancel(calls[0]) if calls else True
+
+    async def _say(self, trial: _Trial, outcome: Outcome, decision: Decision, seconds: float) -> None:
+        at, execution, number = self._crew.clock(), trial.execution.id, trial.number
         match outcome:
             case Succeeded():
-                event = ev.AttemptSucceeded(
-                    at=at, execution=execution.id, attempt=number, seconds=seconds, answer=outcome
+                await self._crew.emit(
+                    ev.AttemptSucceeded(
+                        at=at, execution=execution, attempt=number, seconds=seconds, answer=outcome
+                    )
                 )
             case Cancelled():
-                event = ev.AttemptCancelled(
-                    at=at, execution=execution.id, attempt=number, call_id=None, ended=True
-                )
+                await self._crew.emit(trial.stopped(at, None, ended=True))
             case failure:
-                event = ev.AttemptFailed(
-                    at=at,
-                    execution=execution.id,
-                    attempt=number,
-                    seconds=seconds,
-                    failure=failure,
-                    retry_in=decision.wait if isinstance(decision, Retry) else None,
+                wait = decision.wait if isinstance(decision, Retry) else None
+                await self._crew.emit(
+                    ev.AttemptFailed(
+                        at=at, execution=execution, attempt=number, seconds=seconds, failure=failure, retry_in=wait
+                    )
                 )
-        await self._crew.emit(event)
 
     async def _give_up(self, outcome: Outcome) -> None:
         self._given_up.set()

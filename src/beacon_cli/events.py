@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from beacon_cli.model import Failed, JsonObject, Spec, Succeeded, TimedOut
+from beacon_cli.model import Failed, JsonObject, Selection, Spec, Succeeded, TimedOut
 
 SCHEMA = 1
 """The version of the journal's form. A journal with a higher number is refused and left untouched."""
@@ -29,7 +29,8 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     """The first event of every journal; with it alone the whole plan can be made again.
 
     `planned` counts the executions of each region (by id), `fingerprint` is the hash of sampling and
-    target, which must match when the run is resumed.
+    target, which must match when the run is resumed. `job_file` is where the job came from, with `selection`
+    the part of it that was asked for: so a resumed run can tell what changed since.
     """
 
     run_id: str
@@ -38,7 +39,23 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     fingerprint: str
     rehearsal: bool
     beacon: str
+    job_file: str = ""
+    selection: Selection = Selection()
     schema: int = SCHEMA
+
+
+class RunResumed(_Event, frozen=True, kw_only=True):
+    """The run goes on in another process, with what is pending.
+
+    `spec` and `planned` are as they are now: an amended job has more. With `again` what failed or was skipped
+    is asked again too.
+    """
+
+    run_id: str
+    spec: Spec
+    planned: dict[str, int]
+    beacon: str
+    again: bool = False
 
 
 class RegionStarted(_Event, frozen=True, kw_only=True):
@@ -66,6 +83,14 @@ class AttemptStarted(_Event, frozen=True, kw_only=True):
 
 class CallPlaced(_Event, frozen=True, kw_only=True):
     """The provider has taken the call and given it an id; from here on it may cost money."""
+
+    execution: str
+    attempt: int
+    call_id: str
+
+
+class CallReattached(_Event, frozen=True, kw_only=True):
+    """A resumed run waits for the outcome of a call placed before it; nothing is asked anew."""
 
     execution: str
     attempt: int
@@ -103,6 +128,12 @@ class AttemptCancelled(_Event, frozen=True, kw_only=True):
     ended: bool
 
 
+class OrphanEnded(_Event, frozen=True, kw_only=True):
+    """A call that nobody waited for any more is known to have ended: `beacon reap` cancelled it."""
+
+    call_id: str
+
+
 class RegionGivenUp(_Event, frozen=True, kw_only=True):
     """The breaker opened: the region's remaining executions are skipped, for this reason."""
 
@@ -134,12 +165,15 @@ class RunFinished(_Event, frozen=True, kw_only=True):
 
 Event: TypeAlias = (
     RunStarted
+    | RunResumed
     | RegionStarted
     | AttemptStarted
     | CallPlaced
+    | CallReattached
     | AttemptSucceeded
     | AttemptFailed
     | AttemptCancelled
+    | OrphanEnded
     | RegionGivenUp
     | RegionFinished
     | RunInterrupted

@@ -147,6 +147,16 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     ignore: tuple[str, ...] = ()
 
 
+class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the command line keeps of a job; empty means all. `limit` keeps the first so many questions."""
+
+    regions: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    limit: int | None = None
+    schedule: Schedule | None = None
+
+
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """One cell of region x question x context x model x repeat.
 
@@ -221,9 +231,13 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag
 
 
 class TimedOut(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag="timed_out"):
-    """No answer came within `after` seconds; the call was cancelled."""
+    """No answer came within `after` seconds; the call was cancelled.
+
+    `ended` is False where the provider did not confirm that it has ended: it may still run.
+    """
 
     after: float
+    ended: bool = True
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag="cancelled"):

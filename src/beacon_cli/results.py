@@ -27,6 +27,8 @@ class State(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     """It was stopped without an outcome: pending, if the run is resumed."""
+    PENDING = "pending"
+    """It began before the run was resumed, and goes on when its turn comes."""
 
 
 class RegionState(StrEnum):
@@ -39,10 +41,7 @@ class RegionState(StrEnum):
 
 
 class Progress(msgspec.Struct, kw_only=True):
-    """Where one execution stands.
-
-    `call_id` is the newest call's id; `call_open` says that the call is not known to have ended.
-    """
+    """Where one execution stands. `call_id` is the newest call's id."""
 
     region: str
     model: str
@@ -54,7 +53,6 @@ class Progress(msgspec.Struct, kw_only=True):
     queued_at: float
     started_at: float
     call_id: str | None = None
-    call_open: bool = False
     until: float | None = None
     """While `WAITING`: when it is tried again."""
     failure: ErrorKind | None = None
@@ -115,6 +113,18 @@ class FailureStanding(msgspec.Struct, kw_only=True):
     message: str = ""
 
 
+class Recovery(msgspec.Struct, kw_only=True):
+    """What resuming found: calls placed before, and what became of them."""
+
+    reattached: int = 0
+    recovered: int = 0
+    """Re-attached calls that gave their answer: paid for once, not asked again."""
+    gone: int = 0
+    """Re-attached calls that the provider no longer knows, or that had been cancelled: asked again."""
+    may_have_run: int = 0
+    """Attempts of which only the intent was on disk: nobody knows whether a call was placed; asked again."""
+
+
 class Standings:
     """The fold so far. Only `apply` changes it; everything else reads."""
 
@@ -134,8 +144,12 @@ class Standings:
         self.cells: dict[tuple[str, str], CellStanding] = {}
         self.failures: dict[ErrorKind, FailureStanding] = {}
         """The executions that failed for good, by kind of error; timeouts count as `ErrorKind.TIMEOUT`."""
+        self.open_calls: dict[str, str] = {}
+        """The calls that are not known to have ended: call id to execution id."""
+        self.recovery = Recovery()
         self.interrupted: str | None = None
         self.finished: ev.RunFinished | None = None
+        self._reattached: set[str] = set()
         self.latest: float = 0.0
         """`at` of the newest event."""
 
@@ -148,9 +162,10 @@ class Standings:
         """The sum over regions of one of `RegionStanding`'s counts."""
         return sum(int(getattr(region, name)) for region in self.regions.values())
 
-    def open_calls(self) -> dict[str, Progress]:
-        """The executions whose newest call is not known to have ended, by execution id."""
-        return {key: progress for key, progress in self.executions.items() if progress.call_open}
+    @property
+    def intents(self) -> int:
+        """The attempts in flight whose call has no id on disk: nobody knows whether it was placed."""
+        return sum(progress.call_id is None for progress in self.running.values())
 
     def apply(self, event: ev.Event) -> None:
         """Take one more event into account. Any order that a journal can hold is valid."""
@@ -162,6 +177,26 @@ class Standings:
         self.regions = {
             region: RegionStanding(id=region, planned=planned) for region, planned in event.planned.items()
         }
+
+    def _run_resumed(self, event: ev.RunResumed) -> None:
+        if self.run is not None:
+            self.run = msgspec.structs.replace(self.run, spec=event.spec, planned=event.planned)
+        self.interrupted = self.finished = None
+        for name, planned in event.planned.items():
+            region = self.regions.setdefault(name, RegionStanding(id=name, planned=planned))
+            region.planned = planned
+            region.state = RegionState.QUEUED
+            region.skipped = 0
+            region.reason = ""
+        self.recovery.may_have_run += self.intents
+        unfinished = {State.RUNNING, State.WAITING, State.CANCELLED, *([State.FAILED] if event.again else [])}
+        for progress in self.executions.values():
+            if progress.state in unfinished:
+                self._uncount(progress)
+                progress.state = State.PENDING
+                progress.until = None
+        self.running.clear()
+        self.waiting.clear()
 
     def _region_started(self, event: ev.RegionStarted) -> None:
         region = self._region(event.region)
@@ -197,7 +232,6 @@ class Standings:
             progress.attempts = event.attempt
             progress.started_at = event.at
             progress.call_id = None
-            progress.call_open = False
             progress.until = None
             progress.failure = None
         self.running[event.execution] = progress
@@ -205,7 +239,15 @@ class Standings:
     def _call_placed(self, event: ev.CallPlaced) -> None:
         progress = self.executions[event.execution]
         progress.call_id = event.call_id
-        progress.call_open = True
+        self.open_calls[event.call_id] = event.execution
+
+    def _call_reattached(self, event: ev.CallReattached) -> None:
+        progress = self.executions[event.execution]
+        self._uncount(progress)
+        progress.state = State.RUNNING
+        self.running[event.execution] = progress
+        self.recovery.reattached += 1
+        self._reattached.add(event.execution)
 
     def _attempt_succeeded(self, event: ev.AttemptSucceeded) -> None:
         progress = self._ended(event.execution, State.SUCCEEDED)
@@ -224,12 +266,13 @@ class Standings:
             cell.warm += not cold
 
     def _attempt_failed(self, event: ev.AttemptFailed) -> None:
+        may_run = isinstance(event.failure, TimedOut) and not event.failure.ended
         if event.retry_in is not None:
-            progress = self._ended(event.execution, State.WAITING)
+            progress = self._ended(event.execution, State.WAITING, may_run=may_run)
             progress.until = event.at + event.retry_in
             self.waiting[event.execution] = progress
             return
-        progress = self._ended(event.execution, State.FAILED)
+        progress = self._ended(event.execution, State.FAILED, may_run=may_run)
         region, cell = self._region(progress.region), self._cell(progress)
         self._pace(region, cell, event.at)
         region.failed += 1
@@ -241,10 +284,12 @@ class Standings:
         failure.message = message
 
     def _attempt_cancelled(self, event: ev.AttemptCancelled) -> None:
-        progress = self._ended(event.execution, State.CANCELLED)
-        progress.call_open = not event.ended
+        progress = self._ended(event.execution, State.CANCELLED, may_run=not event.ended)
         self._region(progress.region).cancelled += 1
         self._cell(progress).cancelled += 1
+
+    def _orphan_ended(self, event: ev.OrphanEnded) -> None:
+        self.open_calls.pop(event.call_id, None)
 
     def _region_given_up(self, event: ev.RegionGivenUp) -> None:
         region = self._region(event.region)
@@ -264,10 +309,15 @@ class Standings:
     def _run_finished(self, event: ev.RunFinished) -> None:
         self.finished = event
 
-    def _ended(self, execution: str, state: State) -> Progress:
+    def _ended(self, execution: str, state: State, *, may_run: bool = False) -> Progress:
         progress = self.executions[execution]
         progress.state = state
-        progress.call_open = False
+        if progress.call_id is not None and not may_run:
+            self.open_calls.pop(progress.call_id, None)
+        if execution in self._reattached:
+            self._reattached.discard(execution)
+            self.recovery.recovered += state is State.SUCCEEDED
+            self.recovery.gone += state is State.WAITING
         self.running.pop(execution, None)
         self.waiting.pop(execution, None)
         return progress
@@ -306,12 +356,15 @@ class Standings:
 
     _handlers: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
         ev.RunStarted: _run_started,
+        ev.RunResumed: _run_resumed,
         ev.RegionStarted: _region_started,
         ev.AttemptStarted: _attempt_started,
         ev.CallPlaced: _call_placed,
+        ev.CallReattached: _call_reattached,
         ev.AttemptSucceeded: _attempt_succeeded,
         ev.AttemptFailed: _attempt_failed,
         ev.AttemptCancelled: _attempt_cancelled,
+        ev.OrphanEnded: _orphan_ended,
         ev.RegionGivenUp: _region_given_up,
         ev.RegionFinished: _region_finished,
         ev.RunInterrupted: _run_interrupted,
@@ -334,9 +387,13 @@ def fold(events: Iterable[ev.Event]) -> Standings:
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an execution that has yet to end: how many attempts it has had."""
+    """What is known of an execution that has yet to end.
+
+    `attempts` counts those that began; `call_id` names the last one's call where it may still give its answer.
+    """
 
     attempts: int = 0
+    call_id: str | None = None
 
 
 def pending(standings: Standings, execution: str) -> Pending | None:
@@ -346,4 +403,5 @@ def pending(standings: Standings, execution: str) -> Pending | None:
         return Pending()
     if progress.state in {State.SUCCEEDED, State.FAILED}:
         return None
-    return Pending(attempts=progress.attempts)
+    call_id = progress.call_id if progress.call_id in standings.open_calls else None
+    return Pending(attempts=progress.attempts, call_id=call_id)

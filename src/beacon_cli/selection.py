@@ -9,19 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from beacon_cli.errors import UsageError
-from beacon_cli.model import Model, Question, Region, Schedule, Spec
+from beacon_cli.model import Model, Question, Region, Selection, Spec
 
 _Named = TypeVar("_Named", Model, Question)
-
-
-class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """What to keep of a job; empty means all. `limit` keeps the first so many questions."""
-
-    regions: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    questions: tuple[str, ...] = ()
-    limit: int | None = None
-    schedule: Schedule | None = None
 
 
 def narrow(spec: Spec, selection: Selection) -> Spec:

@@ -5,9 +5,10 @@ from itertools import pairwise
 import pytest
 from tests.support import virtual
 from tests.support.jobs import US, spec
-from tests.support.scripted import Scripted, answers, down, run
+from tests.support.scripted import Scripted, Told, answers, down, resumed, run
 
 from beacon_cli import events as ev
+from beacon_cli.errors import StoreError
 from beacon_cli.model import (
     BreakerRule,
     Cancelled,
@@ -20,9 +21,10 @@ from beacon_cli.model import (
     Region,
     RetryRule,
     Schedule,
+    Succeeded,
 )
 from beacon_cli.plan import make
-from beacon_cli.results import RegionState, State
+from beacon_cli.results import RegionState, State, fold
 
 
 def original_seconds(execution: Execution) -> float:
@@ -194,7 +196,7 @@ def test_a_stop_cancels_every_call_in_flight() -> None:
     assert standings.total("cancelled") == 9
     assert sorted(executor.cancelled) == sorted(f"fc-{n}" for n in range(10, 19))
     assert not standings.running
-    assert not standings.open_calls()
+    assert not standings.open_calls
 
 
 def test_a_call_cancelled_by_somebody_else_is_not_asked_again() -> None:
@@ -209,7 +211,7 @@ def test_what_has_ended_is_not_asked_again() -> None:
     """A second run over the same journal asks only what is pending, and both together give every answer once."""
     first = run(spec(), Scripted(), stop_after=6.0)
     executor = Scripted()
-    second = run(spec(), executor, past=first.events)
+    second = run(spec(), executor, past=[*first.events, resumed(make(spec()))])
     assert len(executor.began) == 72 - 9
     assert second.standings.total("succeeded") == 72
     answered = [event.execution for event in second.of(ev.AttemptSucceeded)]
@@ -231,3 +233,77 @@ def test_events_of_an_execution_come_in_their_order() -> None:
         ]
         assert isinstance(mine[-1], ev.AttemptSucceeded)
         assert mine[-1].answer.response == f"{execution.id}/2"
+
+
+def _killed(first: Told, *, after_event: type) -> list[ev.Event]:
+    """The journal as a kill leaves it: cut after the first event of a kind."""
+    cut = next(n for n, event in enumerate(first.events) if isinstance(event, after_event))
+    return [*first.events[: cut + 1], resumed(make(spec()))]
+
+
+def test_resume_waits_for_the_call_that_was_placed() -> None:
+    """A call whose id is on disk is waited for and not asked again; its answer counts as recovered."""
+    past = _killed(run(spec(), Scripted()), after_event=ev.CallPlaced)
+    (call_id,) = fold(past).open_calls
+    executor = Scripted(kept={call_id: Succeeded(response="paid for")})
+    told = run(spec(), executor, past=past)
+    assert executor.collected == [call_id]
+    assert len(executor.began) == 71
+    standings = told.standings
+    assert (standings.recovery.reattached, standings.recovery.recovered, standings.recovery.gone) == (1, 1, 0)
+    assert standings.total("succeeded") == 72
+    assert not standings.open_calls
+
+
+def test_resume_asks_again_what_is_gone() -> None:
+    """A call that the provider no longer knows, or was cancelled, is said to be gone and asked again at once."""
+    for outcome in (None, Cancelled(message="by hand")):
+        past = _killed(run(spec(), Scripted()), after_event=ev.CallPlaced)
+        executor = Scripted(kept={call_id: outcome for call_id in fold(past).open_calls if outcome})
+        told = run(spec(), executor, past=past)
+        assert len(executor.began) == 72
+        assert told.standings.recovery.gone == 1
+        assert told.standings.total("succeeded") == 72
+        assert told.seconds == pytest.approx(8 * 4.0)
+
+
+def test_resume_counts_an_intent_without_an_id() -> None:
+    """An attempt of which only the intent is on disk may have run: it is counted and asked again."""
+    past = _killed(run(spec(), Scripted()), after_event=ev.AttemptStarted)
+    executor = Scripted()
+    told = run(spec(), executor, past=past)
+    assert told.standings.recovery.may_have_run == 1
+    assert len(executor.began) == 72
+    assert [number for _, _, number in executor.began].count(2) == 1
+
+
+def test_a_gone_call_costs_no_try() -> None:
+    """After a call was found gone, the execution still has all the attempts that its rule gives."""
+    past = _killed(run(spec(), Scripted()), after_event=ev.CallPlaced)
+    lost = next(event.execution for event in past if isinstance(event, ev.CallPlaced))
+    executor = Scripted(lambda e, n: down() if e.id == lost and n < 5 else answers(e, n))
+    told = run(spec(), executor, past=past)
+    assert told.standings.total("succeeded") == 72
+    assert sum(execution.id == lost for _, execution, _ in executor.began) == 4
+
+
+def test_asking_again_takes_up_what_failed() -> None:
+    """`again` makes what failed or was skipped pending; what succeeded stays."""
+    first = run(spec(), Scripted(lambda e, n: down() if e.region.id == "eu" else answers(e, n)))
+    executor = Scripted()
+    told = run(spec(), executor, past=[*first.events, resumed(make(spec()), again=True)])
+    assert {execution.region.id for _, execution, _ in executor.began} == {"eu"}
+    assert len(executor.began) == 24
+    standings = told.standings
+    assert (standings.total("succeeded"), standings.total("failed"), standings.total("skipped")) == (72, 0, 0)
+    assert not standings.failures
+
+
+def test_a_store_that_fails_ends_the_calls_in_flight() -> None:
+    """When the journal can take no more, every call that was placed is cancelled and nothing new is asked."""
+    executor = Scripted()
+    with pytest.raises(ExceptionGroup) as raised:
+        run(spec(), executor, fail_after=20)
+    assert raised.group_contains(StoreError, match="disk full")
+    assert len(executor.cancelled) + executor.finished == executor.placed
+    assert len(executor.began) <= 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import anyio
@@ -10,6 +10,7 @@ from tests.support import virtual
 
 from beacon_cli import engine
 from beacon_cli import events as ev
+from beacon_cli.errors import StoreError
 from beacon_cli.model import ErrorKind, Execution, Failed, Model, Outcome, Region, Spec, Succeeded
 from beacon_cli.plan import Plan, make
 from beacon_cli.ports import Placed
@@ -32,8 +33,16 @@ def down(message: str = "no route") -> Failed:
 class Scripted:
     """Takes `seconds(execution)` for an attempt, then gives what `script` says; counts what is in flight."""
 
-    def __init__(self, script: Script = answers, seconds: Callable[[Execution], float] = lambda _: 4.0) -> None:
+    def __init__(
+        self,
+        script: Script = answers,
+        seconds: Callable[[Execution], float] = lambda _: 4.0,
+        kept: Mapping[str, Outcome] | None = None,
+    ) -> None:
         self.script = script
+        self.kept = kept or {}
+        self.collected: list[str] = []
+        self.finished = 0
         self.seconds = seconds
         self.in_flight: list[Execution] = []
         self.peak = 0
@@ -60,10 +69,14 @@ class Scripted:
             await anyio.sleep(self.seconds(execution))
         finally:
             self.in_flight.remove(execution)
+        self.finished += 1
         return self.script(execution, number)
 
     async def collect(self, execution: Execution, call_id: str) -> Outcome:
-        """Nothing is kept."""
+        """Give what was kept; all else is gone."""
+        self.collected.append(call_id)
+        if call_id in self.kept:
+            return self.kept[call_id]
         return Failed(kind=ErrorKind.GONE, message=f"{call_id} of {execution.id} is gone", transient=True)
 
     async def cancel(self, call_id: str) -> bool:
@@ -75,14 +88,17 @@ class Scripted:
 class Told:
     """What came of a run in virtual time."""
 
-    def __init__(self) -> None:
+    def __init__(self, fail_after: int | None = None) -> None:
         self.events: list[ev.Event] = []
         self.seconds = 0.0
+        self.fail_after = fail_after
 
     async def emit(self, event: ev.Event) -> None:
         """Keep the event, as a journal would: not before a turn of the loop."""
         with anyio.CancelScope(shield=True):
             await anyio.lowlevel.checkpoint()
+        if self.fail_after is not None and len(self.events) >= self.fail_after:
+            raise StoreError("events.jsonl: disk full")
         self.events.append(event)
 
     def of(self, *kinds: type) -> list[Any]:
@@ -108,6 +124,11 @@ def started(plan: Plan) -> ev.RunStarted:
     )
 
 
+def resumed(plan: Plan, *, again: bool = False) -> ev.RunResumed:
+    """The event with which a later process goes on."""
+    return ev.RunResumed(at=0.0, run_id="r1", spec=plan.spec, planned=plan.planned, beacon="test", again=again)
+
+
 def run(
     spec: Spec,
     executor: Scripted,
@@ -115,11 +136,12 @@ def run(
     rand: Callable[[], float] = lambda: 0.5,
     stop_after: float | None = None,
     past: Iterable[ev.Event] = (),
+    fail_after: int | None = None,
     backend: virtual.Backend = virtual.trio,
 ) -> Told:
     """Carry a spec out in virtual time: an hour takes no time."""
     plan = make(spec)
-    told = Told()
+    told = Told(fail_after)
     told.events.extend(past or [started(plan)])
 
     async def main() -> None:
