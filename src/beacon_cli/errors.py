@@ -14,7 +14,7 @@ raised from here is beacon's own, ends the command, and says in one line what is
 
 from __future__ import annotations
 
-import msgspec
+from typing import NamedTuple
 
 
 class BeaconError(Exception):
@@ -29,7 +29,7 @@ class UsageError(BeaconError):
     exit_code = 2
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class Fault(NamedTuple):
     """One thing that is wrong in a file that the user wrote.
 
     `line` and `column` count from 1 and are None where the fault has no place (an empty file).

@@ -1,0 +1,29 @@
+"""The way in: `beacon` and `python -m beacon_cli`. Leaves quietly on Ctrl-C from the first import on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    signal.signal(signal.SIGINT, _leave_at_once)
+    from beacon_cli.cli import app
+    from beacon_cli.cli.exits import exit_code
+
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - the one place that turns errors into exit codes
+        sys.exit(exit_code(error, debug="--debug" in sys.argv))
+
+
+def _leave_at_once(number: int, _frame: FrameType | None) -> None:
+    """Nothing is running yet or any more: a run has its own way to stop."""
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

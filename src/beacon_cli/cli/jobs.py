@@ -1,0 +1,60 @@
+"""`beacon plan`, `validate`, `schema`, `init`: writing a job and knowing what it will do. Nothing is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beacon_cli.cli import options
+
+
+def register(app: typer.Typer) -> None:
+    """Give the application this file's commands."""
+    for command in (plan, validate, schema, init):
+        app.command()(command)
+
+
+def plan(  # noqa: PLR0913 - the options of a command
+    job: options.JobFile,
+    *,
+    region: options.Regions = None,
+    model: options.Models = None,
+    question: options.Questions = None,
+    limit: options.FirstQuestions = None,
+    schedule: options.ScheduleName = None,
+    json: options.Json = False,
+) -> None:
+    """Show what a run of the job would do: the matrix, the order, the least time. Starts nothing."""
+    from beacon_cli import wiring
+
+    selection = wiring.selection(region, model, question, limit, schedule)
+    wiring.show_plan(job, selection, as_json=json)
+
+
+def validate(job: options.JobFile) -> None:
+    """Check a job file; every fault is reported with its place."""
+    from beacon_cli import wiring
+
+    spec = wiring.load(job)
+    typer.echo(f"{job}: valid, {wiring.size(spec)}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of job files, for editors."""
+    from beacon_cli import wiring
+
+    typer.echo(wiring.schema())
+
+
+def init(
+    job: Annotated[Path, typer.Argument(metavar="JOB", help="The file to write.")] = Path("job.yaml"),
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a commented job file to start from."""
+    from beacon_cli import wiring
+
+    wiring.write_template(job, force=force)
+    typer.echo(f"Wrote {job}. Try it: beacon run {job} --rehearse")
