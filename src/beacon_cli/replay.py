@@ -16,10 +16,21 @@ import msgspec
 
 from beacon_cli.disk import explained
 from beacon_cli.errors import StoreError
-from beacon_cli.events import SCHEMA, AttemptFailed, AttemptStarted, AttemptSucceeded, Event, RunStarted, from_line
+from beacon_cli.events import (
+    SCHEMA,
+    AttemptFailed,
+    AttemptStarted,
+    AttemptSucceeded,
+    Event,
+    RunFinished,
+    RunStarted,
+    from_line,
+)
 from beacon_cli.model import Execution, JsonObject
 from beacon_cli.results import Standings
 from beacon_cli.rows import row
+
+_TAIL = 4096
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -83,6 +94,24 @@ def recover(path: Path) -> Recovered:
     return Recovered(standings=standings, whole=whole, torn=torn)
 
 
+def ends(path: Path) -> tuple[RunStarted | None, RunFinished | None]:
+    """The first and the last event, without what is between: None for one that is not there.
+
+    Raises:
+        StoreError: as `read`, as far as these two go.
+    """
+    with explained(path), path.open("rb") as file:
+        first = file.readline()
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        tail = file.read()
+    _check_head(path, first)
+    try:
+        started = _event(first)
+    except msgspec.ValidationError as error:
+        raise _damage(path, 1, f"no event of beacon's ({error})") from error
+    return started if isinstance(started, RunStarted) else None, _finish(tail)
+
+
 def result_rows(path: Path, executions: Iterable[Execution]) -> Iterator[JsonObject]:
     """One row for each of `executions`, in their order, as `rows.row` has it.
 
@@ -106,6 +135,18 @@ def result_rows(path: Path, executions: Iterable[Execution]) -> Iterator[JsonObj
     with explained(path), path.open("rb") as file:
         for execution in executions:
             yield row(standings, execution, _decision(file, deciding.get(execution.id)))
+
+
+def _finish(tail: bytes) -> RunFinished | None:
+    """What ends the journal, if that is the end of the run; `tail` holds more than its longest form."""
+    _, newline, last = tail.removesuffix(b"\n").rpartition(b"\n")
+    if not newline or not tail.endswith(b"\n"):
+        return None
+    try:
+        event = _event(last + b"\n")
+    except msgspec.ValidationError:
+        return None
+    return event if isinstance(event, RunFinished) else None
 
 
 def _decision(file: BinaryIO, start: int | None) -> AttemptSucceeded | AttemptFailed | None:

@@ -128,6 +128,9 @@ class Standings:
         region = self._region(event.region)
         region.state = RegionState.RUNNING
         region.started_at = event.at
+        # A resumed run gives the region another chance.
+        region.skipped = 0
+        region.reason = ""
 
     def _attempt_started(self, event: ev.AttemptStarted) -> None:
         region = self._region(event.region)
@@ -194,7 +197,7 @@ class Standings:
     def _region_finished(self, event: ev.RegionFinished) -> None:
         region = self._region(event.region)
         if region.state is RegionState.GIVEN_UP:
-            region.skipped = region.planned - region.succeeded - region.failed
+            region.skipped = region.planned - region.succeeded - region.failed - region.cancelled
         else:
             region.state = RegionState.FINISHED
 

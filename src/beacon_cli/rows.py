@@ -39,6 +39,18 @@ def status(standings: Standings, execution: Execution) -> Status:
     return Status.SKIPPED if region and region.state is RegionState.GIVEN_UP else Status.CANCELLED
 
 
+def tally(standings: Standings) -> dict[Status, int]:
+    """How many executions of the plan ended how, by the rule of `status`; together they are all of it."""
+    counts = dict.fromkeys(Status, 0)
+    for region in standings.regions.values():
+        counts[Status.SUCCEEDED] += region.succeeded
+        counts[Status.FAILED] += region.failed
+        counts[Status.CANCELLED] += region.cancelled
+        rest = region.planned - region.succeeded - region.failed - region.cancelled
+        counts[Status.SKIPPED if region.state is RegionState.GIVEN_UP else Status.CANCELLED] += rest
+    return counts
+
+
 def row(
     standings: Standings, execution: Execution, deciding: AttemptSucceeded | AttemptFailed | None
 ) -> JsonObject:
