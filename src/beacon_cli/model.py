@@ -199,6 +199,8 @@ class ErrorKind(StrEnum):
     """The call is no longer known to the provider, or its result has expired."""
     INTERRUPTED = "interrupted"
     """beacon itself stopped it."""
+    GIVEN_UP = "given_up"
+    """It was not asked, because its region was given up. In results alone, never of an attempt."""
 
 
 INFRASTRUCTURE = frozenset(

@@ -299,7 +299,7 @@ class Standings:
     def _region_finished(self, event: ev.RegionFinished) -> None:
         region = self._region(event.region)
         if region.state is RegionState.GIVEN_UP:
-            region.skipped = region.planned - region.succeeded - region.failed
+            region.skipped = region.planned - region.succeeded - region.failed - region.cancelled
         else:
             region.state = RegionState.FINISHED
 

@@ -1,0 +1,201 @@
+"""Reads a journal back: as events, as standings, as rows of results. Changes nothing.
+
+A record is whole once its newline is there. What follows the last whole record is torn: a crash cut it off while
+it was written, nobody was told that it was kept, and it is passed over. Anything else that cannot be read is
+damage and an error: a journal is never quietly shorter than it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from beacon_cli.disk import explained
+from beacon_cli.errors import StoreError
+from beacon_cli.events import (
+    SCHEMA,
+    AttemptFailed,
+    AttemptStarted,
+    AttemptSucceeded,
+    Event,
+    RunFinished,
+    RunStarted,
+    from_line,
+)
+from beacon_cli.model import Execution, JsonObject
+from beacon_cli.results import Standings
+from beacon_cli.rows import row
+
+_TAIL = 4096
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One event and its place: the line from 1, and the bytes from `start` up to `end`."""
+
+    line: int
+    start: int
+    end: int
+    event: Event
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a journal holds: the fold, the bytes of its `whole` records, and the `torn` ones after them."""
+
+    standings: Standings
+    whole: int
+    torn: int
+
+
+def read(path: Path) -> Iterator[Event]:
+    """The events of the journal, one by one; a torn tail is passed over.
+
+    Raises:
+        StoreError: the file cannot be read, is damaged (the line is named) or comes from a newer beacon.
+    """
+    return (record.event for record in records(path))
+
+
+def records(path: Path) -> Iterator[Record]:
+    """As `read`, with each event's place in the file."""
+    with explained(path), path.open("rb") as file:
+        start = 0
+        for number, line in enumerate(file, 1):
+            if number == 1:
+                _check_head(path, line)
+            try:
+                event = _event(line)
+            except msgspec.ValidationError as error:
+                raise _damage(path, number, f"no event of beacon's ({error})") from error
+            if event is None:
+                if any(_is_whole(later) for later in file):
+                    raise _damage(path, number, "no JSON, and whole records follow it")
+                return
+            end = start + len(line)
+            yield Record(line=number, start=start, end=end, event=event)
+            start = end
+
+
+def recover(path: Path) -> Recovered:
+    """Read and check the whole journal once: what it says, and where its torn tail begins.
+
+    Raises:
+        StoreError: as `read`; also for an event about an execution or a region that was not announced.
+    """
+    standings, whole = Standings(), 0
+    for record in records(path):
+        _apply(path, standings, record)
+        whole = record.end
+    with explained(path):
+        torn = path.stat().st_size - whole
+    return Recovered(standings=standings, whole=whole, torn=torn)
+
+
+def ends(path: Path) -> tuple[RunStarted | None, RunFinished | None]:
+    """The first and the last event, without what is between: None for one that is not there.
+
+    Raises:
+        StoreError: as `read`, as far as these two go.
+    """
+    with explained(path), path.open("rb") as file:
+        first = file.readline()
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        tail = file.read()
+    _check_head(path, first)
+    try:
+        started = _event(first)
+    except msgspec.ValidationError as error:
+        raise _damage(path, 1, f"no event of beacon's ({error})") from error
+    return started if isinstance(started, RunStarted) else None, _finish(tail)
+
+
+def result_rows(path: Path, executions: Iterable[Execution]) -> Iterator[JsonObject]:
+    """One row for each of `executions`, in their order, as `rows.row` has it.
+
+    The journal is read twice, first for the places of the deciding records and then for these alone, so that no
+    more than one answer is in memory.
+
+    Raises:
+        StoreError: as `recover`; also for a journal without a run.
+    """
+    standings = Standings()
+    deciding: dict[str, int] = {}
+    for record in records(path):
+        _apply(path, standings, record)
+        match record.event:
+            case AttemptStarted(execution=key):
+                deciding.pop(key, None)
+            case AttemptSucceeded(execution=key) | AttemptFailed(execution=key, retry_in=None):
+                deciding[key] = record.start
+    if standings.run is None:
+        raise StoreError(f"{path}: no run was started here; there are no results")
+    with explained(path), path.open("rb") as file:
+        for execution in executions:
+            yield row(standings, execution, _decision(file, deciding.get(execution.id)))
+
+
+def _finish(tail: bytes) -> RunFinished | None:
+    """What ends the journal, if that is the end of the run; `tail` holds more than its longest form."""
+    _, newline, last = tail.removesuffix(b"\n").rpartition(b"\n")
+    if not newline or not tail.endswith(b"\n"):
+        return None
+    try:
+        event = _event(last + b"\n")
+    except msgspec.ValidationError:
+        return None
+    return event if isinstance(event, RunFinished) else None
+
+
+def _decision(file: BinaryIO, start: int | None) -> AttemptSucceeded | AttemptFailed | None:
+    if start is None:
+        return None
+    file.seek(start)
+    event = from_line(file.readline())
+    return event if isinstance(event, AttemptSucceeded | AttemptFailed) else None
+
+
+def _apply(path: Path, standings: Standings, record: Record) -> None:
+    try:
+        standings.apply(record.event)
+    except KeyError as error:
+        raise _damage(path, record.line, f"it speaks of {error}, of which no line before it does") from error
+
+
+def _event(line: bytes) -> Event | None:
+    """The line's event; None where the line is no JSON or lacks its end."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return from_line(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        return _event(line) is not None
+    except msgspec.ValidationError:
+        return True
+
+
+def _check_head(path: Path, line: bytes) -> None:
+    """A newer beacon's first line may say anything but its schema in words that this one does not know."""
+    try:
+        head = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(head, dict) or head.get("event") != RunStarted.__struct_config__.tag:
+        raise _damage(path, 1, "a journal begins with the start of its run")
+    schema = head.get("schema", SCHEMA)
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise StoreError(
+            f"{path}: written by a newer beacon (schema {schema!r}, this one knows {SCHEMA}); "
+            "use that version. Nothing was changed"
+        )
+
+
+def _damage(path: Path, line: int, what: str) -> StoreError:
+    return StoreError(f"{path}:{line}: damaged: {what}; put a copy of the file back or begin a new run")
