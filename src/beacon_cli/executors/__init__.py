@@ -1,0 +1,1 @@
+"""Adapters to whoever carries attempts out: an execution goes in, an outcome comes out."""
