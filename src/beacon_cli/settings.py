@@ -1,0 +1,293 @@
+"""The configuration: which regions there are, what the workspace allows, where the state folder is.
+
+Four sources, later ones win key by key (a region's keys one by one):
+
+1. the defaults below
+2. `beacon.toml` in the user's configuration folder (`~/.config/beacon` on Linux)
+3. `beacon.toml` in the current folder
+4. the environment
+
+=========================  ===================  ========================================================
+in `beacon.toml`           in the environment   what it is
+=========================  ===================  ========================================================
+`home = "…"`               BEACON_HOME          the state folder; a relative path starts at the file's folder
+`regions_off = ["asia"]`   BEACON_REGIONS_OFF   regions that no run uses; in the environment with commas
+`gpus_total = 10`          BEACON_GPUS_TOTAL    executions in flight, over all regions
+`gpus_per_region = 3`      BEACON_GPUS_PER_REGION   executions in flight in one region
+`[regions.mars]`                                a region, new or changed, with any of the keys
+`app = "mars"`                                  the suffix of its Modal app; the region's id unless given
+`place = "Mars"`                                its name in prompts; the region's id unless given
+`modal = ["mars-1"]`                            the regions that the app asks Modal for
+`aliases = ["red"]`                             other names that mean this region
+=========================  ===================  ========================================================
+
+Must not know what a job or a run is.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beacon_cli.errors import Fault, SpecError
+from beacon_cli.model import Region
+from beacon_cli.names import RegionNames, printable, quoted, suggestion
+
+FILE = "beacon.toml"
+LARGEST = 1_000_000
+"""Bytes of a configuration file."""
+
+REGIONS = (
+    Region(id="us", app="us", place="the United States", modal=("us-east", "us-west"), aliases=("us-east",)),
+    Region(id="eu", app="eu", place="Europe", modal=("eu-west", "eu-north"), aliases=("eu-west",)),
+    Region(
+        id="asia",
+        app="apac",
+        place="Asia",
+        modal=("ap-southeast", "ap-northeast"),
+        aliases=("apac", "asia-pacific"),
+    ),
+)
+"""The regions of the default configuration; names are matched whatever their case."""
+
+_ENVIRONMENT = {
+    "BEACON_HOME": "home",
+    "BEACON_REGIONS_OFF": "regions_off",
+    "BEACON_GPUS_TOTAL": "gpus_total",
+    "BEACON_GPUS_PER_REGION": "gpus_per_region",
+}
+_REGION_ID = re.compile(r"[a-z][a-z0-9_-]{0,49}")
+_TOML_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The configuration, checked. `regions` are all there are; `regions_off` the ids of those switched off."""
+
+    home: Path
+    regions: tuple[Region, ...] = REGIONS
+    regions_off: tuple[str, ...] = ()
+    gpus_total: int = 10
+    gpus_per_region: int = 3
+
+
+def load(cwd: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings for a command started in `cwd` with this environment.
+
+    Raises:
+        SpecError: a configuration file cannot be read or a value is wrong; it holds every fault found.
+    """
+    from platformdirs import user_config_path, user_state_path
+
+    gathered = _Gathered()
+    gathered.read_file(user_config_path("beacon", appauthor=False) / FILE)
+    gathered.read_file(cwd / FILE)
+    gathered.read_environment(environ, cwd)
+    regions = gathered.regions()
+    off = gathered.off(RegionNames(regions))
+    if gathered.faults:
+        raise SpecError(tuple(gathered.faults))
+    values = {key: value for key, (value, _) in gathered.values.items() if key != "regions_off"}
+    return Settings(
+        **{"home": user_state_path("beacon", appauthor=False)} | values,
+        regions=regions,
+        regions_off=off,
+    )
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    """Where a value was written: a file, or the environment with the variable's name as key."""
+
+    file: str
+    key: str
+
+
+class _Gathered:
+    """What the sources said so far, and what was wrong with it."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.values: dict[str, tuple[Any, _Origin]] = {}
+        self._tables: dict[str, dict[str, Any]] = {region.id: {} for region in REGIONS}
+        self._origins: dict[str, _Origin] = {}
+
+    def read_file(self, path: Path) -> None:
+        """Take over what `path` says, if it is there."""
+        file = printable(str(path))
+        for key, value in self._toml(path, file).items():
+            if key == "regions":
+                self._read_regions(value, file)
+            elif key in _READERS:
+                self._take(key, value, _Origin(file, key), path.parent)
+            else:
+                known = [*_READERS, "regions"]
+                self._fault(_Origin(file, _shown(key)), f"unknown key{suggestion(key, known)}")
+
+    def read_environment(self, environ: Mapping[str, str], cwd: Path) -> None:
+        """Take over the variables that are set and not empty."""
+        for variable, key in _ENVIRONMENT.items():
+            text = environ.get(variable, "")
+            value: Any = text
+            if key == "regions_off" and variable in environ:
+                value = [name.strip() for name in text.split(",") if name.strip()]
+            elif not text:
+                continue
+            elif key.startswith("gpus"):
+                value = (
+                    int(text) if text.isascii() and text.isdigit() and len(text) < len(str(_MOST_GPUS)) else text
+                )
+            self._take(key, value, _Origin("environment", variable), cwd)
+
+    def regions(self) -> tuple[Region, ...]:
+        """The regions as the sources leave them; a name that two of them claim is a fault."""
+        given = {region.id: region for region in REGIONS}
+        regions = tuple(
+            msgspec.structs.replace(given.get(name, Region(id=name, app=name, place=name)), **table)
+            for name, table in self._tables.items()
+        )
+        claimed: dict[str, str] = {}
+        for region in regions:
+            for name in (region.id, *region.aliases):
+                owner = claimed.setdefault(name.casefold(), region.id)
+                if owner != region.id:
+                    origin = self._origins.get(region.id) or self._origins[owner]
+                    self._fault(origin, f"the name {quoted(name)} means both {owner} and {region.id}")
+        return regions
+
+    def off(self, known: RegionNames) -> tuple[str, ...]:
+        """The ids of the regions that are switched off, each once."""
+        names, origin = self.values.get("regions_off", ((), _Origin("", "")))
+        found: dict[str, None] = {}
+        for name in names:
+            region = known.get(name)
+            if region is None:
+                self._fault(origin, known.unknown(name))
+            else:
+                found[region.id] = None
+        return tuple(found)
+
+    def _toml(self, path: Path, file: str) -> dict[str, Any]:
+        try:
+            return tomllib.loads(_bytes(path).decode("utf-8-sig"))
+        except FileNotFoundError:
+            return {}
+        except tomllib.TOMLDecodeError as error:
+            place = _TOML_PLACE.search(str(error))
+            line, column = (int(place[1]), int(place[2])) if place else (None, None)
+            message = f"not valid TOML: {printable(_TOML_PLACE.sub('', str(error)))}"
+            self.faults.append(Fault(file=file, line=line, column=column, message=message))
+        except UnicodeDecodeError:
+            self.faults.append(Fault(file=file, message="is not UTF-8; save it as UTF-8"))
+        except RecursionError:
+            self.faults.append(Fault(file=file, message="nested too deeply"))
+        except (OSError, ValueError) as error:
+            reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+            self.faults.append(Fault(file=file, message=reason))
+        return {}
+
+    def _read_regions(self, tables: Any, file: str) -> None:
+        if not isinstance(tables, dict):
+            self._fault(_Origin(file, "regions"), "must be tables: [regions.NAME]")
+            return
+        for name, table in tables.items():
+            origin = _Origin(file, f"regions.{_shown(name)}")
+            if not _REGION_ID.fullmatch(name):
+                self._fault(origin, "a region's id must be lower-case letters, digits, - and _, a letter first")
+            elif not isinstance(table, dict):
+                self._fault(origin, f"must be a table: [regions.{name}]")
+            else:
+                self._origins[name] = origin
+                self._read_region(self._tables.setdefault(name, {}), table, origin)
+
+    def _read_region(self, into: dict[str, Any], table: dict[str, Any], origin: _Origin) -> None:
+        for key, value in table.items():
+            here = _Origin(origin.file, f"{origin.key}.{_shown(key)}")
+            reader = _REGION_READERS.get(key)
+            if reader is None:
+                self._fault(here, f"unknown key{suggestion(key, _REGION_READERS)}")
+                continue
+            try:
+                into[key] = reader(value)
+            except ValueError as error:
+                self._fault(here, str(error))
+
+    def _take(self, key: str, value: Any, origin: _Origin, folder: Path) -> None:
+        try:
+            read = _READERS[key](value)
+        except ValueError as error:
+            self._fault(origin, str(error))
+            return
+        self.values[key] = (folder / read if isinstance(read, Path) else read, origin)
+
+    def _fault(self, origin: _Origin, message: str) -> None:
+        self.faults.append(Fault(file=origin.file, key=origin.key, message=message))
+
+
+_MOST_GPUS = 100_000
+_LONGEST = 4096
+"""Characters of a path."""
+
+
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"is larger than {LARGEST // 1_000_000} MB")
+    return data
+
+
+def _folder(value: Any) -> Path:
+    text = _name(value)
+    if "\0" in text:
+        raise ValueError("must be the path of a folder")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{quoted(text)} names a home folder that is not known") from None
+
+
+def _gpus(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST_GPUS:
+        raise ValueError(f"must be a whole number from 1 to {_MOST_GPUS:,}, not {quoted(str(value))}")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST:
+        raise ValueError("must be text, and not empty")
+    return value
+
+
+def _label(value: Any) -> str:
+    text = _name(value)
+    if not text.isprintable() or text != text.strip():
+        raise ValueError(f"{quoted(text)} must have printable characters alone and no space at its ends")
+    return text
+
+
+def _list_of_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError('must be a list of names, as ["a", "b"]')  # noqa: TRY004 - callers gather ValueErrors
+    return tuple(_label(item) for item in value)
+
+
+def _shown(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else quoted(key)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "home": _folder,
+    "regions_off": _list_of_names,
+    "gpus_total": _gpus,
+    "gpus_per_region": _gpus,
+}
+_REGION_READERS: dict[str, Callable[[Any], Any]] = {
+    "app": _label,
+    "place": _label,
+    "modal": _list_of_names,
+    "aliases": _list_of_names,
+}
