@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from beacon_cli import events as ev
+from beacon_cli.model import ErrorKind, Failed, TimedOut
 
 
 class State(StrEnum):
@@ -56,6 +57,8 @@ class Progress(msgspec.Struct, kw_only=True):
     call_open: bool = False
     until: float | None = None
     """While `WAITING`: when it is tried again."""
+    failure: ErrorKind | None = None
+    """While `FAILED`: of which kind."""
 
 
 class RegionStanding(msgspec.Struct, kw_only=True):
@@ -75,11 +78,41 @@ class RegionStanding(msgspec.Struct, kw_only=True):
     started_at: float | None = None
     question: str = ""
     """The question begun last."""
+    ended_at: float | None = None
+    """When an execution ended last, in success or for good."""
+    paced_from: float | None = None
+    """When a model's first execution ended last: from here on, no cold start slows the region."""
+    paced: int = 0
+    """Executions that have ended since `paced_from`."""
 
     @property
     def ended(self) -> int:
         """Executions that will not change any more in this run."""
         return self.succeeded + self.failed + self.skipped
+
+
+class CellStanding(msgspec.Struct, kw_only=True):
+    """The counts of one model in one region. Made when its first attempt starts."""
+
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    retries: int = 0
+    cold: int = 0
+    warm: int = 0
+    seconds: float = 0.0
+    """The sum over answers of the attempt that gave it."""
+    slowest: float = 0.0
+
+
+class FailureStanding(msgspec.Struct, kw_only=True):
+    """How many executions failed for good with one kind of error, and the newest of them as an example."""
+
+    count: int = 0
+    region: str = ""
+    model: str = ""
+    question: str = ""
+    message: str = ""
 
 
 class Standings:
@@ -94,7 +127,13 @@ class Standings:
         self.waiting: dict[str, Progress] = {}
         """The executions that wait for their next attempt."""
         self.warmth: dict[tuple[str, str], bool | None] = {}
-        """For (region, model): whether its latest answer came from a container that was warm already."""
+        """For (region, model): whether its latest answer came from a container that was warm already.
+
+        None where the answer did not say; no entry before the first answer.
+        """
+        self.cells: dict[tuple[str, str], CellStanding] = {}
+        self.failures: dict[ErrorKind, FailureStanding] = {}
+        """The executions that failed for good, by kind of error; timeouts count as `ErrorKind.TIMEOUT`."""
         self.interrupted: str | None = None
         self.finished: ev.RunFinished | None = None
         self.latest: float = 0.0
@@ -128,12 +167,16 @@ class Standings:
         region = self._region(event.region)
         region.state = RegionState.RUNNING
         region.started_at = event.at
+        region.paced_from = None
+        region.paced = 0
 
     def _attempt_started(self, event: ev.AttemptStarted) -> None:
         region = self._region(event.region)
         region.question = event.question
+        cell = self.cells.setdefault((intern(event.region), intern(event.model)), CellStanding())
         if event.attempt > 1:
             region.retries += 1
+            cell.retries += 1
         progress = self.executions.get(event.execution)
         if progress is None:
             progress = self.executions[event.execution] = Progress(
@@ -156,6 +199,7 @@ class Standings:
             progress.call_id = None
             progress.call_open = False
             progress.until = None
+            progress.failure = None
         self.running[event.execution] = progress
 
     def _call_placed(self, event: ev.CallPlaced) -> None:
@@ -165,26 +209,42 @@ class Standings:
 
     def _attempt_succeeded(self, event: ev.AttemptSucceeded) -> None:
         progress = self._ended(event.execution, State.SUCCEEDED)
-        region = self._region(progress.region)
+        region, cell = self._region(progress.region), self._cell(progress)
+        self._pace(region, cell, event.at)
         region.succeeded += 1
+        cell.succeeded += 1
+        cell.seconds += event.seconds
+        cell.slowest = max(cell.slowest, event.seconds)
         cold = event.answer.cold_start
+        self.warmth[progress.region, progress.model] = None if cold is None else not cold
         if cold is not None:
             region.cold += cold
             region.warm += not cold
-            self.warmth[progress.region, progress.model] = not cold
+            cell.cold += cold
+            cell.warm += not cold
 
     def _attempt_failed(self, event: ev.AttemptFailed) -> None:
-        if event.retry_in is None:
-            self._region(self._ended(event.execution, State.FAILED).region).failed += 1
+        if event.retry_in is not None:
+            progress = self._ended(event.execution, State.WAITING)
+            progress.until = event.at + event.retry_in
+            self.waiting[event.execution] = progress
             return
-        progress = self._ended(event.execution, State.WAITING)
-        progress.until = event.at + event.retry_in
-        self.waiting[event.execution] = progress
+        progress = self._ended(event.execution, State.FAILED)
+        region, cell = self._region(progress.region), self._cell(progress)
+        self._pace(region, cell, event.at)
+        region.failed += 1
+        cell.failed += 1
+        progress.failure, message = _reason(event.failure)
+        failure = self.failures.setdefault(progress.failure, FailureStanding())
+        failure.count += 1
+        failure.region, failure.model, failure.question = progress.region, progress.model, progress.question
+        failure.message = message
 
     def _attempt_cancelled(self, event: ev.AttemptCancelled) -> None:
         progress = self._ended(event.execution, State.CANCELLED)
         progress.call_open = not event.ended
         self._region(progress.region).cancelled += 1
+        self._cell(progress).cancelled += 1
 
     def _region_given_up(self, event: ev.RegionGivenUp) -> None:
         region = self._region(event.region)
@@ -213,11 +273,33 @@ class Standings:
         return progress
 
     def _uncount(self, progress: Progress) -> None:
-        region = self._region(progress.region)
+        region, cell = self._region(progress.region), self._cell(progress)
         if progress.state is State.CANCELLED:
             region.cancelled -= 1
+            cell.cancelled -= 1
         elif progress.state is State.FAILED:
             region.failed -= 1
+            cell.failed -= 1
+            self._uncount_failure(progress.failure)
+
+    def _uncount_failure(self, kind: ErrorKind | None) -> None:
+        if kind is None:
+            return
+        self.failures[kind].count -= 1
+        if not self.failures[kind].count:
+            del self.failures[kind]
+
+    def _cell(self, progress: Progress) -> CellStanding:
+        return self.cells[progress.region, progress.model]
+
+    @staticmethod
+    def _pace(region: RegionStanding, cell: CellStanding, at: float) -> None:
+        region.ended_at = at
+        if cell.succeeded + cell.failed == 0:
+            region.paced_from = at
+            region.paced = 0
+        else:
+            region.paced += 1
 
     def _region(self, region: str) -> RegionStanding:
         return self.regions[region]
@@ -235,6 +317,12 @@ class Standings:
         ev.RunInterrupted: _run_interrupted,
         ev.RunFinished: _run_finished,
     }
+
+
+def _reason(failure: Failed | TimedOut) -> tuple[ErrorKind, str]:
+    if isinstance(failure, TimedOut):
+        return ErrorKind.TIMEOUT, f"no answer within {failure.after:g} s"
+    return failure.kind, failure.message
 
 
 def fold(events: Iterable[ev.Event]) -> Standings:
