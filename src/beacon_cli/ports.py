@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 from beacon_cli.events import Event
 from beacon_cli.model import Execution, Model, Outcome, Region
+from beacon_cli.results import Standings
 
 Placed: TypeAlias = Callable[[str], Awaitable[None]]
 """Called by an executor with the remote call's id; returns once the id is on disk."""
@@ -69,4 +70,24 @@ class Journal(Protocol):
 
         Raises:
             StoreError: it could not be written; nothing after it will be.
+        """
+
+
+class Display(Protocol):
+    """Shows a run while it goes on. Used as `async with display:` around the run; its owner closes it.
+
+    It is told of each event after the journal has it. What cannot be shown (a closed pipe, a full disk behind a
+    redirection) is dropped: the display goes quiet and the run goes on.
+    """
+
+    async def __aenter__(self) -> Self:
+        """Open: from here on the display may write."""
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None:
+        """Write what is still to be written and leave the terminal clean, whatever ended the run."""
+
+    async def handle(self, event: Event, standings: Standings) -> None:
+        """`event` has happened and `standings` hold it. Waits only for a reader that is far behind; raises nothing.
+
+        The same `standings` object is given each time; it is read here and between calls, never changed.
         """
