@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
 from beacon_cli.events import Event
@@ -83,11 +84,13 @@ class Display(Protocol):
     async def __aenter__(self) -> Self:
         """Open: from here on the display may write."""
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         """Write what is still to be written and leave the terminal clean, whatever ended the run."""
 
     async def handle(self, event: Event, standings: Standings) -> None:
-        """`event` has happened and `standings` hold it. Waits only for a reader far behind; raises nothing.
+        """`event` has happened and `standings` hold it. Raises nothing; waits only for a reader far behind.
 
         The same `standings` object is given each time; it is read here and between calls, never changed.
         """

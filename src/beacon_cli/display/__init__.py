@@ -1,0 +1,1 @@
+"""What is shown of a run: live, as plain lines, as JSON lines, and in tables."""
