@@ -20,7 +20,8 @@ def emulator(
     seed: Annotated[int, typer.Option("--seed", help="Decides times and answers.")] = 0,
     gpus: Annotated[int, typer.Option("--gpus", min=1, help="The workspace's GPU limit.")] = 10,
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="Write every call and container there (JSONL).", show_default=False)
+        Path | None,
+        typer.Option("--ledger", help="Write every call and container there (JSONL).", show_default=False),
     ] = None,
     script: Annotated[
         Path | None, typer.Option("--script", help="A script of failures (JSON).", show_default=False)

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def plan(  # noqa: PLR0913 - the options of a command
+def plan(
     job: options.JobFile,
     *,
     region: options.Regions = None,

@@ -22,7 +22,8 @@ def run(  # noqa: PLR0913 - the options of a command
         bool, typer.Option("--rehearse", help="Rehearse without an account, on an emulator on this machine.")
     ] = False,
     speed: Annotated[
-        float, typer.Option("--speed", min=0.01, metavar="X", help="How many times faster than life a rehearsal runs.")
+        float,
+        typer.Option("--speed", min=0.01, metavar="X", help="How many times faster than life a rehearsal runs."),
     ] = 10.0,
     executor: options.Executor = None,
     region: options.Regions = None,
@@ -37,20 +38,23 @@ def run(  # noqa: PLR0913 - the options of a command
         Path | None,
         typer.Option("--output", metavar="DIR", help="Put a copy of the results there.", show_default=False),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout, all else on stderr.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; the summary and errors alone.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Events as JSON lines on stdout, all else on stderr.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress; the summary and errors alone.")
+    ] = False,
 ) -> None:
     """Ask a job's questions of its models in its regions, and keep every answer."""
-    from beacon_cli import wiring
+    from beacon_cli import operations
 
-    selection = wiring.selection(region, model, question, limit, schedule)
-    order = wiring.Order(
+    order = operations.Order(
         job=job,
-        selection=selection,
+        selection=operations.select(region, model, question, limit, schedule),
         executor=executor,
-        rehearsal_speed=speed if rehearse else None,
+        speed=speed if rehearse else None,
         run_id=run_id,
         output=output,
-        show=wiring.Show.JSON if json else wiring.Show.QUIET if quiet else wiring.Show.PROGRESS,
+        show=operations.Show.JSON if json else operations.Show.QUIET if quiet else operations.Show.PROGRESS,
     )
-    raise typer.Exit(wiring.run(order))
+    raise typer.Exit(operations.run(order))

@@ -1,0 +1,93 @@
+"""Settings to executor, queue and display: the one room that knows every adapter.
+
+Heavy packages come in here, inside functions, and only for what is used. Decides nothing about a run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+from beacon_cli import settings as configuration
+from beacon_cli import spec as jobs
+from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
+from beacon_cli.ports import Display, Executor
+from beacon_cli.results import Standings
+from beacon_cli.runs import RunFolder
+from beacon_cli.settings import Settings
+
+
+class Show(StrEnum):
+    """What is shown while a run goes on."""
+
+    PROGRESS = "progress"
+    QUIET = "quiet"
+    JSON = "json"
+
+
+def settings() -> Settings:
+    """The configuration for a command started here."""
+    return configuration.load(Path.cwd(), os.environ)
+
+
+def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
+    """A job file as it is, and what it says.
+
+    Raises:
+        SpecError: it is wrong; every fault is named.
+    """
+    data = jobs.read(path)
+    limits = jobs.Allowed(
+        regions=allowed.regions,
+        regions_off=allowed.regions_off,
+        gpus_total=allowed.gpus_total,
+        gpus_per_region=allowed.gpus_per_region,
+    )
+    return data, jobs.parse(data, path, limits)
+
+
+@contextmanager
+def emulated(speed: float) -> Iterator[str]:
+    """An emulator beside the run, for the body; gives its URL."""
+    from beacon_cli.emulator import server
+    from beacon_cli.emulator.provider import Settings as Workspace
+
+    with server.running(Workspace(speed=speed)) as address:
+        yield address.url
+
+
+def executor(spec: Spec, *, emulator: str | None) -> AbstractAsyncContextManager[Executor]:
+    """The executor that the job's target names, against Modal itself or the emulator at this URL."""
+    match spec.target:
+        case ModalTarget():
+            from beacon_cli.executors.modal import ModalExecutor
+
+            return ModalExecutor(spec, server_url=emulator)
+        case SimulatedTarget():
+            from beacon_cli.executors.simulated import SimulatedExecutor
+
+            return SimulatedExecutor(spec.target, limits=spec.limits)
+
+
+def display(show: Show) -> AbstractAsyncContextManager[Display]:
+    """What shows the run: live on a terminal, plain lines elsewhere, JSON lines on stdout, or nothing."""
+    from beacon_cli.display.quiet import Quiet
+
+    return Quiet()
+
+
+def say(lines: Iterable[str]) -> None:
+    """Print lines on stderr, made safe."""
+    from beacon_cli.display.clean import clean
+
+    for line in lines:
+        sys.stderr.write(clean(line) + "\n")
+
+
+def show_summary(standings: Standings, folder: RunFolder, show: Show) -> None:
+    """The summary at the end of a run."""
+    print(standings.total("succeeded"), folder.path, show)
