@@ -57,6 +57,7 @@ class RunResumed(_Event, frozen=True, kw_only=True):
     planned: dict[str, int]
     beacon: str
     again: bool = False
+    schema: int = SCHEMA
 
 
 class RegionStarted(_Event, frozen=True, kw_only=True):

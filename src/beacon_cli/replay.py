@@ -23,6 +23,7 @@ from beacon_cli.events import (
     AttemptSucceeded,
     Event,
     RunFinished,
+    RunResumed,
     RunStarted,
     from_line,
 )
@@ -31,6 +32,7 @@ from beacon_cli.results import Standings
 from beacon_cli.rows import row
 
 _TAIL = 4096
+_RESUMED = b'{"event":"%s"' % str(RunResumed.__struct_config__.tag).encode()
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -66,6 +68,8 @@ def records(path: Path) -> Iterator[Record]:
         for number, line in enumerate(file, 1):
             if number == 1:
                 _check_head(path, line)
+            elif line.startswith(_RESUMED):
+                _refuse_newer(path, line)
             try:
                 event = _event(line)
             except msgspec.ValidationError as error:
@@ -182,19 +186,26 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _check_head(path: Path, line: bytes) -> None:
-    """A newer beacon's first line may say anything but its schema in words that this one does not know."""
-    try:
-        head = json.loads(line.decode())
-    except (ValueError, RecursionError):
-        return
-    if not isinstance(head, dict) or head.get("event") != RunStarted.__struct_config__.tag:
+    """The first line begins a run, and this beacon can read what follows."""
+    head = _refuse_newer(path, line)
+    if head is not None and head.get("event") != RunStarted.__struct_config__.tag:
         raise _damage(path, 1, "a journal begins with the start of its run")
-    schema = head.get("schema", SCHEMA)
+
+
+def _refuse_newer(path: Path, line: bytes) -> JsonObject | None:
+    """The line's record; None if it is no JSON. A newer beacon's may hold anything, but says its schema so."""
+    try:
+        record = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    fields: JsonObject = record if isinstance(record, dict) else {}
+    schema = fields.get("schema", SCHEMA)
     if not isinstance(schema, int) or schema > SCHEMA:
         raise StoreError(
             f"{path}: written by a newer beacon (schema {schema!r}, this one knows {SCHEMA}); "
             "use that version. Nothing was changed"
         )
+    return fields
 
 
 def _damage(path: Path, line: int, what: str) -> StoreError:

@@ -54,7 +54,7 @@ def tally(standings: Standings) -> dict[Status, int]:
 def row(
     standings: Standings, execution: Execution, deciding: AttemptSucceeded | AttemptFailed | None
 ) -> JsonObject:
-    """The row of one execution. `deciding` is the event that ended it; None if none did.
+    """The row of one execution. `deciding` is the newest event that ended it; None if none did.
 
     `queued_at` is when its turn came, `started_at` to `finished_at` is the attempt that decided (`seconds` long),
     and what lies between `queued_at` and `started_at` went into waiting and into the attempts before. `container`
@@ -63,6 +63,8 @@ def row(
     run = standings.run
     progress = standings.executions.get(execution.id)
     ended = status(standings, execution)
+    if ended not in {Status.SUCCEEDED, Status.FAILED}:
+        deciding = None  # it failed, and was to be asked again
     answer = deciding.answer if isinstance(deciding, AttemptSucceeded) else None
     failure = deciding.failure if isinstance(deciding, AttemptFailed) else None
     return {
