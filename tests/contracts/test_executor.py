@@ -148,6 +148,12 @@ def opened(request: pytest.FixtureRequest, anyio_backend: object) -> Open:  # no
     return open_it
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that ignores a gentle cancellation is given less time than in earnest."""
+    monkeypatch.setattr("beacon_cli.executors.modal._GENTLE", 0.3)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The SDK knows asyncio alone."""
@@ -199,6 +205,16 @@ async def test_an_exception_of_the_remote_code_is_the_models_failure(opened: Ope
     assert (outcome.kind, outcome.transient) == (ErrorKind.MODEL, True)
     assert "ValueError" in outcome.message
     assert "no such layer" in outcome.message
+
+
+@pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
+async def test_a_remote_exit_does_not_end_this_process(opened: Open, name: str) -> None:
+    """Remote code that calls `sys.exit()` has failed; the executor lives on."""
+    async with opened(Rule(effect=Effect.RAISES, value=name, calls=(1, 1))) as executor:
+        outcome = failed(await executor.attempt(asking(), 1, Book().placed))
+        assert isinstance(await executor.attempt(asking(), 2, Book().placed), Succeeded)
+    assert outcome.kind is ErrorKind.MODEL
+    assert name in outcome.message
 
 
 async def test_a_remote_timeout_error_is_not_taken_for_a_wait_that_ran_out(opened: Open) -> None:
@@ -470,7 +486,7 @@ class TestPrepare:
         [
             ({"method": "sing"}, "Model.sing"),
             ({"cls": "Piano"}, "Piano"),
-            ({"parameters": {"colour": "red"}}, "colour"),
+            ({"parameters": {"model": "m", "colour": "red"}}, "colour"),
             ({"function": "walk"}, "walk"),
         ],
     )

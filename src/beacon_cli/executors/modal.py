@@ -16,7 +16,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import grpclib.exceptions
@@ -59,11 +59,6 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], ErrorKind, bool], ...] = (
     ((sdk.ClientClosed,), ErrorKind.INTERRUPTED, True),
     ((grpclib.exceptions.GRPCError,), ErrorKind.PLATFORM, True),
 )
-_BY_PACKAGE = {
-    "aiohttp": (ErrorKind.CONNECTION, True),  # a large answer is fetched over HTTP
-    "cbor2": (ErrorKind.BAD_ANSWER, False),
-    "_cbor2": (ErrorKind.BAD_ANSWER, False),
-}
 _WRONG_ARGUMENTS = re.compile(
     r"\w+\(\) (got an unexpected|got multiple values|missing (a |\d+ )|takes \d)|"
     r"missing a required argument|unexpected keyword argument|too many positional arguments"
@@ -89,7 +84,7 @@ class ModalExecutor:
     """Makes attempts on Modal; see `ports.Executor`. Use with `async with`, on asyncio.
 
     Without `server_url` and `token` (id and secret) the user's own Modal configuration and credentials hold.
-    `patience` is how many seconds the look-ups may take all together before anything starts.
+    `patience` is how many seconds connecting, and looking everything up, may each take before anything starts.
     """
 
     def __init__(  # noqa: PLR0913 - the last three are for the emulator and for tests
@@ -117,10 +112,16 @@ class ModalExecutor:
         os.environ.setdefault("MODAL_PAYLOAD_FORMAT", "cbor")
         os.environ.setdefault("MODAL_MAX_THROTTLE_WAIT", "0")  # the retry policy is ours
         try:
-            self._client = await _theirs(self._connect())
-        except sdk.Error as error:
-            raise _start_error(error, self._url()) from None
-        await self._stack.enter_async_context(self._client)
+            with anyio.fail_after(self._patience):
+                await self._reach()
+                await self._connect()
+        except BaseException as error:
+            await self.__aexit__(None, None, None)
+            if isinstance(error, TimeoutError):
+                raise self._silent() from None
+            if isinstance(error, sdk.Error):
+                raise _start_error(error, self._url()) from None
+            raise
         return self
 
     async def __aexit__(
@@ -136,14 +137,11 @@ class ModalExecutor:
         problems: list[StartError] = []
         try:
             with anyio.fail_after(self._patience):
-                await self._reach()
                 async with anyio.create_task_group() as group:
                     for region, model in dict.fromkeys(cells):
                         group.start_soon(self._resolve, region, model, missing, problems)
         except TimeoutError:
-            raise StartError(
-                f"{self._url()} did not answer within {self._patience:g} s: check the network connection"
-            ) from None
+            raise self._silent() from None
         if problems:
             raise problems[0]
         if missing:
@@ -194,19 +192,27 @@ class ModalExecutor:
                     return True
         return False
 
-    async def _connect(self) -> modal.Client:
+    async def _connect(self) -> None:
+        """Open the client: the SDK connects at once, and its stack closes it whatever happens."""
         if self._server_url and self._token:
-            return modal.Client(self._server_url, api_pb2.CLIENT_TYPE_CLIENT, self._token)
-        return await modal.Client.from_env.aio()
+            self._client = modal.Client(self._server_url, api_pb2.CLIENT_TYPE_CLIENT, self._token)
+        else:
+            self._client = await _theirs(modal.Client.from_env.aio())
+        self._stack.push_async_callback(self._client.close.aio)
+        await _theirs(self._client.__aenter__())  # type: ignore[no-untyped-call]  # as the SDK declares it
 
     def _url(self) -> str:
         return self._server_url or str(config["server_url"])
 
+    def _silent(self) -> StartError:
+        seconds = f"{self._patience:g} s"
+        return StartError(f"{self._url()} did not answer within {seconds}: check the network connection")
+
     async def _reach(self) -> None:
         """Fail at once where nobody listens: the SDK itself would go on trying for a minute."""
-        if getproxies():
-            return
         url = urlsplit(self._url().split(",")[0].strip())
+        if getproxies() and not proxy_bypass(url.hostname or ""):
+            return
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
             stream = await anyio.connect_tcp(url.hostname or "", port)
@@ -263,13 +269,17 @@ class ModalExecutor:
                 return outcome_of(returned, self._answer_bytes)
 
 
+class _Escaped(Exception):
+    """What the remote code raised is no ordinary exception (it called `sys.exit()`): to us a value, no order."""
+
+
 async def _theirs(work: Coroutine[Any, Any, Any]) -> Any:
     """Await a coroutine that crosses into the SDK's own loop.
 
     A cancellation is passed on exactly once and then waited for. anyio would repeat it until the task gives way,
     which the SDK's bridge between the loops does not survive without leaving a future behind.
     """
-    task = asyncio.ensure_future(work)
+    task = asyncio.ensure_future(_contained(work))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -280,6 +290,14 @@ async def _theirs(work: Coroutine[Any, Any, Any]) -> Any:
         if not task.cancelled():
             task.exception()  # seen, so that asyncio does not report it
         raise
+
+
+async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
+    """Keep what would end this process's event loop from doing so: it was raised elsewhere."""
+    try:
+        return await work
+    except (KeyboardInterrupt, SystemExit, GeneratorExit) as error:
+        raise _Escaped(f"{type(error).__name__}: {error}") from None
 
 
 async def _end(call: modal.FunctionCall[Any], *, terminate: bool) -> bool:
@@ -301,10 +319,16 @@ def _lost_connection(outcome: Outcome) -> bool:
 
 def _told(error: BaseException) -> Failed | Cancelled:
     """What an exception of the SDK means, by the table; what is not in it was raised by the remote code."""
+    if isinstance(error, _Escaped):
+        return _of_text(str(error))
     if isinstance(error, sdk.RemoteError):
         return _remote(str(error))
     if isinstance(error, sdk.ExecutionError):  # the remote exception is of a class that this machine lacks
         return Failed(kind=ErrorKind.MODEL, message=shorten(str(error)), transient=True)
+    return _by_table(error) or _by_package(error) or _of_remote_code(error)
+
+
+def _by_table(error: BaseException) -> Failed | None:
     for types, kind, transient in _TABLE:
         if isinstance(error, types):
             return Failed(
@@ -313,13 +337,16 @@ def _told(error: BaseException) -> Failed | Cancelled:
                 transient=transient,
                 retry_after=_retry_after(error) if kind is ErrorKind.THROTTLED else None,
             )
-    by_package = _BY_PACKAGE.get(type(error).__module__.partition(".")[0])
-    if by_package is not None:
-        kind, transient = by_package
-        if kind is ErrorKind.BAD_ANSWER:
-            return bad_answer(f"the answer cannot be decoded: {error}")
-        return Failed(kind=kind, message=shorten(str(error)), transient=transient)
-    return _of_remote_code(error)
+    return None
+
+
+def _by_package(error: BaseException) -> Failed | None:
+    package = type(error).__module__.partition(".")[0]
+    if package in {"cbor2", "_cbor2"}:
+        return bad_answer(f"the answer cannot be decoded: {error}")
+    if package == "aiohttp":  # a large answer is fetched over HTTP
+        return Failed(kind=ErrorKind.CONNECTION, message=shorten(str(error)), transient=True)
+    return None
 
 
 def _remote(message: str) -> Failed | Cancelled:
