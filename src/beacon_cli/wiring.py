@@ -12,6 +12,8 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
+
 from beacon_cli import settings as configuration
 from beacon_cli import spec as jobs
 from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
@@ -27,6 +29,13 @@ class Show(StrEnum):
     PROGRESS = "progress"
     QUIET = "quiet"
     JSON = "json"
+
+
+class Emulated(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an emulator listens, and the credentials (id and secret) that it lets in."""
+
+    url: str
+    token: tuple[str, str]
 
 
 def settings() -> Settings:
@@ -51,22 +60,28 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
 
 
 @contextmanager
-def emulated(speed: float) -> Iterator[str]:
-    """An emulator beside the run, for the body; gives its URL."""
+def emulated(speed: float) -> Iterator[Emulated]:
+    """An emulator beside the run, for the body; gives where it listens and what it lets in."""
     from beacon_cli.emulator import server
     from beacon_cli.emulator.provider import Settings as Workspace
 
     with server.running(Workspace(speed=speed)) as address:
-        yield address.url
+        yield Emulated(url=address.url, token=(address.token_id, address.token_secret))
 
 
-def executor(spec: Spec, *, emulator: str | None) -> AbstractAsyncContextManager[Executor]:
-    """The executor that the job's target names, against Modal itself or the emulator at this URL."""
+def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextManager[Executor]:
+    """The executor that the job's target names, against Modal itself or against an emulator."""
     match spec.target:
-        case ModalTarget():
+        case ModalTarget() as target:
             from beacon_cli.executors.modal import ModalExecutor
 
-            return ModalExecutor(spec, server_url=emulator)
+            return ModalExecutor(
+                target,
+                sampling=spec.sampling,
+                limits=spec.limits,
+                server_url=emulator.url if emulator else None,
+                token=emulator.token if emulator else None,
+            )
         case SimulatedTarget():
             from beacon_cli.executors.simulated import SimulatedExecutor
 
@@ -86,6 +101,12 @@ def say(lines: Iterable[str]) -> None:
 
     for line in lines:
         sys.stderr.write(clean(line) + "\n")
+
+
+def restore_terminal() -> None:
+    """Show the cursor again, where a live display was torn away."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[?25h\n")
 
 
 def show_summary(standings: Standings, folder: RunFolder, show: Show) -> None:

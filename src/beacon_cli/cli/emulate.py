@@ -28,6 +28,6 @@ def emulator(
     ] = None,
 ) -> None:
     """Play Modal on this machine: a control plane on loopback that the unmodified Modal SDK talks to."""
-    from beacon_cli import wiring
+    from beacon_cli.emulator import server
 
-    wiring.emulate(port=port, speed=speed, seed=seed, gpus=gpus, ledger=ledger, script=script)
+    server.main(port=port, speed=speed, seed=seed, gpus=gpus, ledger=ledger, script=script)

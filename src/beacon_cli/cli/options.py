@@ -50,3 +50,17 @@ Executor: TypeAlias = Annotated[
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="DIR", help="Put a copy of the results there.", show_default=False),
+]
+EventsAsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Events as JSON lines on stdout, all else on stderr.")
+]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress; the summary and errors alone.")
+]
+Speed: TypeAlias = Annotated[
+    float,
+    typer.Option("--speed", min=0.01, metavar="X", help="How many times faster than life a rehearsal runs."),
+]

@@ -87,7 +87,7 @@ class ModalExecutor:
     `patience` is how many seconds connecting, and looking everything up, may each take before anything starts.
     """
 
-    def __init__(  # noqa: PLR0913 - the last three are for the emulator and for tests
+    def __init__(
         self,
         target: ModalTarget,
         *,

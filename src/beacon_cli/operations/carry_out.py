@@ -20,7 +20,7 @@ from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
 from beacon_cli.queues.memory import MemoryQueue
 from beacon_cli.results import Standings
-from beacon_cli.runs import RunFolder, Runs, new_run_id
+from beacon_cli.runs import RunFolder, Runs, RunState, new_run_id
 from beacon_cli.settings import Settings
 from beacon_cli.wiring import Show
 
@@ -35,6 +35,9 @@ def run(order: Order) -> int:
         BeaconError: the job is wrong, nothing could start, or a store failed.
     """
     settings = wiring.settings()
+    begun = _unfinished(settings, order.job) if order.resume else None
+    if begun:
+        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show))
     job, spec = wiring.job(order.job, settings)
     spec = retargeted(selection.narrow(spec, order.selection), order.executor)
     return anyio.run(partial(_begin, order, settings, job, Plan(spec)))
@@ -52,10 +55,10 @@ def go_on(continuation: Continuation) -> int:
     return anyio.run(partial(_go_on, continuation, settings, folder))
 
 
-def unfinished(job: Path) -> str | None:
+def _unfinished(settings: Settings, job: Path) -> str | None:
     """The id of the latest interrupted run of this job file, if there is one."""
     path = str(job.absolute())
-    for summary in Runs(wiring.settings().home).summaries():
+    for summary in Runs(settings.home).summaries():
         if summary.state is RunState.INTERRUPTED and summary.job_file == path:
             return summary.run_id
     return None

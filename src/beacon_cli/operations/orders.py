@@ -16,7 +16,7 @@ REHEARSAL_SPEED = 10.0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What `beacon run` was asked for."""
+    """What `beacon run` was asked for. With `resume` it goes on with the job's latest interrupted run, if any."""
 
     job: Path
     selection: Selection = Selection()
@@ -25,6 +25,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     speed: float = REHEARSAL_SPEED
     run_id: str | None = None
     output: Path | None = None
+    resume: bool = False
     show: Show = Show.PROGRESS
 
 
@@ -40,6 +41,11 @@ class Continuation(msgspec.Struct, frozen=True, kw_only=True):
     speed: float = REHEARSAL_SPEED
     output: Path | None = None
     show: Show = Show.PROGRESS
+
+
+def show(*, json: bool, quiet: bool) -> Show:
+    """What is shown while a run goes on."""
+    return Show.JSON if json else Show.QUIET if quiet else Show.PROGRESS
 
 
 def select(
