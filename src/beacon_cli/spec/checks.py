@@ -11,8 +11,8 @@ from typing import Any
 
 from beacon_cli import templates
 from beacon_cli.names import RegionNames, quoted, suggestion
-from beacon_cli.spec.complaints import Complaint, Loc, unquoted
-from beacon_cli.spec.source import Document, Items
+from beacon_cli.spec.complaints import Complaint, unquoted
+from beacon_cli.spec.source import Document, Items, Loc
 from beacon_cli.spec.values import whole
 
 SETTINGS: dict[str, tuple[Loc, frozenset[str]]] = {
@@ -118,7 +118,8 @@ def _known(value: Any, loc: Loc, allowed: Collection[str]) -> Iterator[Complaint
                 yield Complaint(here, f"the placeholder {shown} cannot be used here; known: {_shown(allowed)}")
             else:
                 hint = suggestion(f"{{{name}}}", [f"{{{known}}}" for known in allowed])
-                yield Complaint(here, f"unknown placeholder {shown}{hint} (braces as they are: {{{shown[1:-1]}}})")
+                kept = f"to keep the braces as they are, write {{{shown[1:-1]}}}"
+                yield Complaint(here, f"unknown placeholder {shown}{hint} ({kept})")
 
 
 def _shown(names: Collection[str]) -> str:

@@ -79,7 +79,7 @@ def _questions(document: Document, path: Path) -> tuple[list[QuestionPart], list
     try:
         data = source.read(where)
     except SpecError as error:
-        return [], [Complaint(loc, f"{quoted(name)} {error.faults[0].message}")], []
+        return [], [Complaint(loc, f"{quoted(name)}: {error.faults[0].message}")], []
     try:
         inner = questions.parse(data, where)
     except SpecError as error:
