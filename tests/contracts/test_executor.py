@@ -189,6 +189,20 @@ async def test_the_call_is_told_once_and_before_the_outcome(opened: Open) -> Non
     assert book.ids[0]
 
 
+async def test_an_answer_that_comes_before_its_id_is_on_disk_is_kept(opened: Open) -> None:
+    """A call may end while its id is still being written: its answer is given all the same."""
+    async with opened() as executor:
+        await executor.attempt(asking(), 1, Book().placed)  # warm: the next answer takes milliseconds
+
+        async def slow_disk(_call_id: str) -> None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(executor.attempt, asking(key="e3"), 1, Book().placed)
+                await anyio.sleep(0.1)
+
+        outcome = await executor.attempt(asking(key="e2"), 1, slow_disk)
+    assert isinstance(outcome, Succeeded)
+
+
 async def test_a_model_that_errs_may_be_asked_again(opened: Open) -> None:
     """`status: error` is a transient failure of kind `model` with the model's words; the next attempt succeeds."""
     async with opened(Rule(effect=Effect.MODEL_ERROR, calls=(1, 1), message="out of memory")) as executor:

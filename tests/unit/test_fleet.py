@@ -169,7 +169,7 @@ class Workspace(RuleBasedStateMachine):
         preempt=st.sampled_from([None, 0.5, 3.0]),
         stubborn=st.booleans(),
     )
-    def submit(  # noqa: PLR0913 - the fields of a Work
+    def submit(
         self, *, pool: str, seconds: float, timeout: float, crash: bool, preempt: float | None, stubborn: bool
     ) -> None:
         """A new input comes."""
