@@ -6,13 +6,14 @@ Must not know which complaints there are beyond a job file's form: `checks` find
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, get_args
 
 import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from beacon_cli.errors import Fault, SpecError
+from beacon_cli.errors import Fault
 from beacon_cli.names import printable, quoted, suggestion
 from beacon_cli.spec.job import Part, QuestionFilePart
 from beacon_cli.spec.source import Document, Loc, fault, key_path
@@ -56,31 +57,25 @@ def shape(document: Document, form: type[BaseModel], part: type[Part]) -> tuple[
     try:
         return form.model_validate(document.tree), []
     except ValidationError as error:
-        return None, [_complaint(details, part) for details in error.errors(include_url=False)]
+        return None, first(_complaint(details, part) for details in error.errors(include_url=False))
+
+
+def first(complaints: Iterable[Complaint]) -> list[Complaint]:
+    """As many as can be shown and one more, so that a flood costs nothing: each may look for the nearest name."""
+    return list(islice(complaints, MOST_FAULTS + 1))
 
 
 def faults(document: Document, complaints: Iterable[Complaint]) -> list[Fault]:
-    """The document's own faults and these complaints, by place; beyond `MOST_FAULTS` they are only counted."""
+    """The document's own faults and these complaints, by place, `MOST_FAULTS` of them at most."""
     found = list(document.faults)
     for complaint in complaints:
         place = document.place(complaint.loc, key=complaint.on_key)
         found.append(fault(document.file, place, complaint.message, key_path(complaint.loc)))
     found.sort(key=lambda each: (each.line or 0, each.column or 0, each.key, each.message))
     if len(found) > MOST_FAULTS:
-        more = f"and {len(found) - MOST_FAULTS:,} more faults"
-        found = [*found[:MOST_FAULTS], Fault(file=found[0].file, message=more)]
+        more = Fault(file=found[0].file, message="there are more faults; mend these first")
+        found = [*found[:MOST_FAULTS], more]
     return found
-
-
-def refuse(document: Document, complaints: Iterable[Complaint]) -> None:
-    """Nothing, if nothing is wrong.
-
-    Raises:
-        SpecError: with every fault.
-    """
-    found = faults(document, complaints)
-    if found:
-        raise SpecError(tuple(found))
 
 
 def _complaint(details: ErrorDetails, part: type[Part]) -> Complaint:

@@ -15,6 +15,7 @@ from beacon_cli import spec
 from beacon_cli.errors import SpecError
 from beacon_cli.spec import source
 
+HEAD = "id: j\nregions: [us]\nmodels: [m]\n"
 MERGES = "a0: &a0 {k: v}\n" + "".join(
     f"a{level}: &a{level} {{<<: [*a{level - 1}, *a{level - 1}]}}\n" for level in range(1, 28)
 )
@@ -96,10 +97,24 @@ def test_ten_thousand_questions_fit(allowed: spec.Allowed) -> None:
     assert len(spec.parse(text.encode(), Path("job.yaml"), allowed).questions) == 10_000
 
 
-def test_a_crowd_of_faulty_rows_ends_soon(allowed: spec.Allowed) -> None:
-    """As many wrong rows as fit are refused with the first hundred faults and the number of the rest."""
-    text = "id: j\nregions: [us]\nmodels: [m]\nquestions: [" + "{}," * 40_000 + "]"
+@pytest.mark.parametrize(
+    "crowd",
+    [
+        HEAD + "questions: [" + "{}," * 40_000 + "]",
+        HEAD + "questions: [{" + "".join(f"textt{number}: x, " for number in range(40_000)) + "}]",
+        HEAD + "system_prompt: '" + "{region.plaice}" * 500_000 + "'",
+        "regions: [" + "east-us-asia-pacific-europe, " * 80_000 + "]",
+        "models: [" + "m, " * 80_000 + "]",
+        "a: {" + "b: 1, " * 40_000 + "}",
+        "ignore: [" + "system-prompt, " * 80_000 + "]",
+    ],
+    ids=["empty rows", "keys", "placeholders", "regions", "models", "repeated keys", "ignored"],
+)
+def test_a_crowd_of_faults_ends_soon(crowd: str, allowed: spec.Allowed) -> None:
+    """As many wrong things as fit are refused with the first hundred faults, in a few seconds at the most."""
+    start = time.process_time()
     with pytest.raises(SpecError) as raised:
-        spec.parse(text.encode(), Path("job.yaml"), allowed)
+        spec.parse(crowd.encode(), Path("job.yaml"), allowed)
+    assert time.process_time() - start <= 3.0
     assert len(raised.value.faults) == 101
-    assert raised.value.faults[-1].message == "and 79,900 more faults"
+    assert raised.value.faults[-1].message == "there are more faults; mend these first"

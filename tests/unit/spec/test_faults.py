@@ -194,6 +194,13 @@ ADDED = [
     ("ignore: [seed]", "5:10: ignore[0]: the job sets no seed, so there is nothing to ignore"),
     ("sampling: {seed: 1}\nignore: [seed, seed]", "6:16: ignore[1]: 'seed' is named twice"),
     (
+        "system_prompt: x\ncontexts: [{id: c, system_prompt: x}]\nignore: [system_prompt]",
+        (
+            "7:10: ignore[0]: system_prompt is carried by an argument, so it is not ignored;"
+            " take it out here or there"
+        ),
+    ),
+    (
         FUNCTION + ", s: '{sampling.seed}'}}\nsampling: {seed: 7}\nignore: [seed]",
         "8:10: ignore[0]: seed is carried by an argument, so it is not ignored; take it out here or there",
     ),
@@ -307,11 +314,11 @@ def test_all_faults_come_at_once_by_place(faults_of: FaultsOf) -> None:
     ]
 
 
-def test_a_flood_of_faults_is_counted_not_listed(faults_of: FaultsOf) -> None:
-    """Nobody mends a thousand faults at once: a hundred are named, the rest counted."""
+def test_a_flood_of_faults_is_cut_short(faults_of: FaultsOf) -> None:
+    """Nobody mends a thousand faults at once: a hundred are named."""
     found = faults_of(BASE + "".join(f"k{number}: 1\n" for number in range(1000)))
     assert len(found) == 101
-    assert found[-1].endswith("and 900 more faults")
+    assert found[-1].endswith("there are more faults; mend these first")
 
 
 @pytest.mark.parametrize(

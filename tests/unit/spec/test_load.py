@@ -146,6 +146,8 @@ def test_the_workspace_sets_the_limits_that_a_job_leaves_open(allowed: spec.Allo
         ("contexts: [{id: c, system_prompt: x}]", {"system_prompt"}),
         ("sampling: {seed: 1, top_p: 1}", {"seed", "top_p"}),
         ("sampling: {seed: 1, temperature: 0}\nignore: [seed]", {"temperature"}),
+        ("system_prompt: x\nignore: [system_prompt]", set()),
+        ("system_prompt: x\ncontexts: [{id: c, system_prompt: x}]\nignore: [system_prompt, contexts]", set()),
     ],
 )
 def test_without_an_executor_beacons_own_app_gets_what_the_job_sets(
