@@ -57,7 +57,7 @@ class SimulatedExecutor:
     `gpus` is the limit of the whole workspace; `script` orders failures.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a simulated provider can be told
         self,
         target: SimulatedTarget,
         *,
@@ -114,8 +114,9 @@ class SimulatedExecutor:
         """Wait for a call placed earlier at this executor; see `ports.Executor.collect`."""
         await anyio.lowlevel.checkpoint()
         self._advance(anyio.current_time())
-        if call_id in self._open:
-            return await self._wait(self._open[call_id])
+        call = self._open.get(call_id)
+        if call is not None:
+            return await self._wait(call)
         return self._ended.get(call_id) or Failed(
             kind=ErrorKind.GONE, message=f"the call {call_id} is no longer known", transient=True
         )
@@ -149,7 +150,9 @@ class SimulatedExecutor:
             seconds += rule.amount
         pool = f"{asked.region}/{asked.model}"
         self._cells[pool] = (asked.region, asked.model)
-        call = self._open[call_id] = _Call(asked=asked, rule=rule, seconds=seconds, placed_at=now, changed=anyio.Event())
+        call = self._open[call_id] = _Call(
+            asked=asked, rule=rule, seconds=seconds, placed_at=now, changed=anyio.Event()
+        )
         work = fleet.Work(
             seconds=inf if effect is Effect.HANG else seconds / self._speed,
             timeout=_TIMEOUT / self._speed if self._speed < inf else inf,
