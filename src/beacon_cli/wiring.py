@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +18,6 @@ from beacon_cli import settings as configuration
 from beacon_cli import spec as jobs
 from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
 from beacon_cli.ports import Display, Executor
-from beacon_cli.results import Standings
-from beacon_cli.runs import RunFolder
 from beacon_cli.settings import Settings
 
 
@@ -90,25 +88,7 @@ def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextMa
 
 def display(show: Show) -> AbstractAsyncContextManager[Display]:
     """What shows the run: live on a terminal, plain lines elsewhere, JSON lines on stdout, or nothing."""
-    from beacon_cli.display.quiet import Quiet
+    from beacon_cli.display import choice, paper
 
-    return Quiet()
-
-
-def say(lines: Iterable[str]) -> None:
-    """Print lines on stderr, made safe."""
-    from beacon_cli.display.clean import clean
-
-    for line in lines:
-        sys.stderr.write(clean(line) + "\n")
-
-
-def restore_terminal() -> None:
-    """Show the cursor again, where a live display was torn away."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\x1b[?25h\n")
-
-
-def show_summary(standings: Standings, folder: RunFolder, show: Show) -> None:
-    """The summary at the end of a run."""
-    print(standings.total("succeeded"), folder.path, show)
+    stderr = paper.console(sys.stderr)
+    return choice.choose(sys.stdout, stderr, json=show is Show.JSON, quiet=show is Show.QUIET)

@@ -37,7 +37,8 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
 class PlanView(msgspec.Struct, frozen=True, kw_only=True):
     """What `beacon plan` shows: `counts` by (region, model), `order` the questions of a region as they come.
 
-    `bound` is the least time in seconds that the schedule allows, None where nothing is known of the times.
+    `bound` is the least time in seconds that the schedule allows if each answer takes `service` seconds, for the
+    fastest and the slowest answers that are expected.
     """
 
     job_id: str
@@ -46,8 +47,9 @@ class PlanView(msgspec.Struct, frozen=True, kw_only=True):
     order: Sequence[str]
     concurrency: int
     per_region: int
+    bound: tuple[float, float]
+    service: tuple[float, float]
     regions_off: Sequence[str] = ()
-    bound: float | None = None
 
 
 _COLUMNS = ("run", "job", "state", "answered", "failed", "skipped", "started (UTC)", "took", "kind")
@@ -102,7 +104,10 @@ def plan(view: PlanView) -> RenderableType:
         Text.assemble((" off ", LABEL), " ", cell(region), ": switched off in the configuration, not in this plan")
         for region in view.regions_off
     ]
-    least = "not known before it has run once" if view.bound is None else f"{clock(view.bound)} or more"
+    least = (
+        f"{clock(view.bound[0])} to {clock(view.bound[1])} at least, with answers of {view.service[0]:g} to "
+        f"{view.service[1]:g} s; cold starts come on top"
+    )
     return Group(*parts, Text.assemble(("time    ", FAINT), least))
 
 

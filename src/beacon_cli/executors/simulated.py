@@ -57,7 +57,7 @@ class SimulatedExecutor:
     `gpus` is the limit of the whole workspace; `script` orders failures.
     """
 
-    def __init__(  # noqa: PLR0913 - what a simulated provider can be told
+    def __init__(
         self,
         target: SimulatedTarget,
         *,

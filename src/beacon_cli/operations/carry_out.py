@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from contextlib import AsyncExitStack
 from functools import partial
@@ -14,6 +15,7 @@ from beacon_cli import __version__, amendment, conduct, journal, replay, rows, s
 from beacon_cli import events as ev
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
+from beacon_cli.operations import looking
 from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
 from beacon_cli.plan import Plan
@@ -184,7 +186,7 @@ def _closed(
     folder.write_results(map(rows.to_line, replay.result_rows(folder.journal, plan.executions())))
     if output:
         folder.copy_results(output)
-    wiring.show_summary(standings, folder, show)
+    looking.summarise(standings, folder, sys.stderr if show is Show.JSON else sys.stdout)
     if standings.interrupted:
         return stop.exit_code
     return 0 if standings.total("succeeded") == standings.planned else FAILED

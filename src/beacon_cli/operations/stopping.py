@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from typing import NoReturn
 
-from beacon_cli import signals, wiring
+from beacon_cli import signals
+from beacon_cli.display import paper
 from beacon_cli.results import Standings
 
 
@@ -36,14 +38,15 @@ class Stop:
         """Leave within the second; say which calls may still run, and what ends them."""
         calls = list(self._standings.open_calls)
         intents = self._standings.intents
-        wiring.restore_terminal()
-        wiring.say(
+        paper.restore_cursor()
+        paper.say(
             [
                 f"beacon: stopped at once; {len(calls)} calls may still run and cost money",
                 *(f"  {call_id}" for call_id in calls),
                 *([f"  and {intents} more, whose ids had not come yet"] if intents else []),
                 f"End them:  beacon reap {self._run_id}",
                 f"Go on:     beacon resume {self._run_id}",
-            ]
+            ],
+            sys.stderr,
         )
         os._exit(self.exit_code)
