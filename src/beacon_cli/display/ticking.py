@@ -17,6 +17,7 @@ class Ticking:
     def __init__(self, tick: Callable[[], None], every: float) -> None:
         self._tick = tick
         self._every = every
+        self._ticks = anyio.CancelScope()
         self._tasks: TaskGroup | None = None
 
     async def start(self) -> None:
@@ -30,12 +31,14 @@ class Ticking:
         """End, in the task that began. Not cancelled itself, so that what comes after is done as well."""
         if self._tasks is None:
             return
+        # The task has a scope of its own: a group whose scope is cancelled passes that on to who waits for it.
+        self._ticks.cancel()
         self._tasks.cancel_scope.shield = True
-        self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
         self._tasks = None
 
     async def _run(self) -> None:
-        while True:
-            await anyio.sleep(self._every)
-            self._tick()
+        with self._ticks:
+            while True:
+                await anyio.sleep(self._every)
+                self._tick()
