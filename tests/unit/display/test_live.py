@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 
 import anyio
@@ -183,6 +184,24 @@ async def test_after_a_pause_of_the_process_it_paints_below() -> None:
         await painted(display)
     assert "fg" in screen.shown()
     assert screen.shown()[-1].startswith("  slots")
+
+
+async def test_what_else_is_printed_stands_above(capsys: pytest.CaptureFixture[str]) -> None:
+    """A warning on stderr stays readable, clean, above the picture; afterwards the streams are as they were."""
+    screen, standings = Screen(), Standings()
+    stderr = sys.stderr
+    async with Live(console(screen), now=Clock()) as display:
+        for event in list(stream(TROUBLED))[:30]:
+            standings.apply(event)
+            await display.handle(event, standings)
+        await painted(display)
+        print("careful:\x1b[2J", file=sys.stderr)  # noqa: T201  what a library does
+        await painted(display)
+        print("and the rest", end="", file=sys.stderr)  # noqa: T201  the same
+    picture = [line.plain for line in render(standings, BEGIN, 100, 29)]
+    assert screen.shown() == ["careful:\\x1b[2J", "and the rest", *picture]
+    assert sys.stderr is stderr
+    assert capsys.readouterr().err == ""
 
 
 async def test_no_color_leaves_words_and_weights(monkeypatch: pytest.MonkeyPatch) -> None:
