@@ -95,12 +95,10 @@ class Live:
             self._painted, self._widths, self._width = after, tuple(line.cell_len for line in lines), width
 
     def _encoded(self, lines: Sequence[Text]) -> tuple[str, ...]:
-        encoded: list[str] = []
-        for line in lines:
-            with self._console.capture() as capture:
-                self._console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False, end="")
-            encoded.append(capture.get())
-        return tuple(encoded)
+        with self._console.capture() as capture:
+            for line in lines:
+                self._console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        return tuple(capture.get().split("\n")[:-1])
 
     def _frame(self, after: Sequence[str], width: int) -> str:
         if width == self._width:
