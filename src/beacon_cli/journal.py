@@ -133,12 +133,14 @@ class FileJournal:
 
     async def _pass(self, entry: _Entry) -> None:
         self.queue.put(entry)
-        await _wait(entry.turn)
-        # This entry is the head of the settled ones. Its task goes on and lets the next follow: woken all at once,
-        # they would go in any order on trio.
-        self._settled.popleft()
-        if self._settled:
-            self._settled[0].turn.set()
+        try:
+            await _wait(entry.turn)
+        finally:
+            # This entry is the head of the settled ones. Its task goes on and lets the next follow: woken all at
+            # once, they would go in any order on trio.
+            self._settled.popleft()
+            if self._settled:
+                self._settled[0].turn.set()
         if entry.failure is not None:
             raise StoreError(entry.failure)
 
