@@ -35,7 +35,7 @@ class Recorder:
 async def conduct(
     plan: Plan,
     *,
-    opening: ev.RunStarted,
+    opening: ev.RunStarted | ev.RunResumed,
     recorder: Recorder,
     queue: Queue,
     executor: Executor,

@@ -109,6 +109,8 @@ class FileJournal:
     def __init__(self) -> None:
         self.queue: SimpleQueue[_Entry] = SimpleQueue()
         """What the writer is to write."""
+        # asyncio wakes tasks in the order in which their events were set; trio in any.
+        self._wakes_in_order = hasattr(current_token().native_token, "call_soon_threadsafe")
         self._settled: deque[_Entry] = deque()
         self._ended = False
 
@@ -126,6 +128,10 @@ class FileJournal:
 
     def settle(self, group: list[_Entry]) -> None:
         """These entries are on disk or have failed. Called on the event loop, in the order of the queue."""
+        if self._wakes_in_order:
+            for entry in group:
+                entry.turn.set()
+            return
         nobody_is_going = not self._settled
         self._settled.extend(group)
         if nobody_is_going:
@@ -133,11 +139,10 @@ class FileJournal:
 
     async def _pass(self, entry: _Entry) -> None:
         self.queue.put(entry)
-        try:
-            await _wait(entry.turn)
-        finally:
-            # This entry is the head of the settled ones. Its task goes on and lets the next follow: woken all at
-            # once, they would go in any order on trio.
+        await _wait(entry.turn)
+        if not self._wakes_in_order:
+            # This entry is the head of the settled ones: its task goes on and lets the next follow. No cancellation
+            # comes between, as only asyncio has one that knows no shield.
             self._settled.popleft()
             if self._settled:
                 self._settled[0].turn.set()

@@ -125,9 +125,9 @@ def _error(
 
 def _times(progress: Progress | None, deciding: AttemptSucceeded | AttemptFailed | None) -> JsonObject:
     return {
-        "queued_at": _utc(progress.queued_at) if progress else None,
-        "started_at": _utc(progress.started_at) if progress else None,
-        "finished_at": _utc(deciding.at) if deciding else None,
+        "queued_at": utc(progress.queued_at) if progress else None,
+        "started_at": utc(progress.started_at) if progress else None,
+        "finished_at": utc(deciding.at) if deciding else None,
         "seconds": deciding.seconds if deciding else None,
     }
 
@@ -136,7 +136,8 @@ def _provenance(outcome: Succeeded | Failed | TimedOut | None) -> Mapping[str, A
     return outcome.provenance if isinstance(outcome, Succeeded | Failed) else {}
 
 
-def _utc(at: float) -> str:
+def utc(at: float) -> str:
+    """A point in time as results have it: ISO 8601 in UTC, milliseconds, `Z`."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -84,6 +84,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     skipped: int = 0
     cancelled: int = 0
+    open_calls: int = 0
+    """Of an interrupted run: calls that may still run, those of which only the intent is on disk included."""
+    job_file: str = ""
+    """Where the job came from."""
     note: str = ""
 
 
@@ -170,7 +174,8 @@ class RunFolder:
 
     def _of_journal(self, unfinished: RunState, made_at: float) -> Summary:
         started, finished = replay.ends(self.journal)
-        counts = {} if finished else tally(replay.recover(self.journal).standings)
+        standings = None if finished and not finished.cancelled else replay.recover(self.journal).standings
+        counts = tally(standings) if standings else {}
         if started is None:
             return Summary(run_id=self.run_id, state=unfinished, started_at=made_at)
         return Summary(
@@ -184,6 +189,8 @@ class RunFolder:
             failed=finished.failed if finished else counts[Status.FAILED],
             skipped=finished.skipped if finished else counts[Status.SKIPPED],
             cancelled=finished.cancelled if finished else counts[Status.CANCELLED],
+            open_calls=len(standings.open_calls) + standings.intents if standings else 0,
+            job_file=started.job_file,
         )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import TypeVar
 
 import msgspec
 
 from beacon_cli.errors import UsageError
 from beacon_cli.model import Model, Question, Region, Selection, Spec
+from beacon_cli.names import RegionNames, quoted, suggestion
 
 _Named = TypeVar("_Named", Model, Question)
 
@@ -37,14 +37,15 @@ def narrow(spec: Spec, selection: Selection) -> Spec:
 
 
 def _regions(spec: Spec, wanted: Iterable[str]) -> tuple[Region, ...]:
-    names = {name.casefold(): region for region in spec.regions for name in (region.id, *region.aliases)}
+    names = RegionNames(spec.regions)
     kept: set[str] = set()
     for name in wanted:
-        if name.casefold() in spec.regions_off:
-            raise UsageError(f"region {name!r} is switched off in the configuration; nothing was started")
-        if name.casefold() not in names:
-            raise UsageError(f"the job has no region {name!r}{_nearest(name, list(names))}")
-        kept.add(names[name.casefold()].id)
+        region = names.get(name)
+        if region is None and name.casefold() in spec.regions_off:
+            raise UsageError(f"region {quoted(name)} is switched off in the configuration; nothing was started")
+        if region is None:
+            raise UsageError(f"{names.unknown(name)} in this job")
+        kept.add(region.id)
     return tuple(region for region in spec.regions if not kept or region.id in kept)
 
 
@@ -52,10 +53,5 @@ def _named(kind: str, things: tuple[_Named, ...], wanted: Sequence[str]) -> tupl
     known = [thing.id for thing in things]
     for name in wanted:
         if name not in known:
-            raise UsageError(f"the job has no {kind} {name!r}{_nearest(name, known)}")
+            raise UsageError(f"the job has no {kind} {quoted(name)}{suggestion(name, known)}")
     return tuple(thing for thing in things if not wanted or thing.id in wanted)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"

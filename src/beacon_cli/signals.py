@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 
-STOPPING = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """The signals that end a run: Ctrl-C, `kill`, and the terminal's going away."""
 
 

@@ -31,10 +31,10 @@ def _version(value: bool) -> None:  # noqa: FBT001 - Typer calls it so
 @app.callback()
 def _beacon(
     *,
-    version: Annotated[  # noqa: ARG001 - its callback has done the work
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: Annotated[  # noqa: ARG001 - `__main__` reads it, since an error may come before
+    debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of a fault of beacon itself.")
     ] = False,
 ) -> None:

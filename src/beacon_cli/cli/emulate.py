@@ -20,13 +20,14 @@ def emulator(
     seed: Annotated[int, typer.Option("--seed", help="Decides times and answers.")] = 0,
     gpus: Annotated[int, typer.Option("--gpus", min=1, help="The workspace's GPU limit.")] = 10,
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="Write every call and container there (JSONL).", show_default=False)
+        Path | None,
+        typer.Option("--ledger", help="Write every call and container there (JSONL).", show_default=False),
     ] = None,
     script: Annotated[
         Path | None, typer.Option("--script", help="A script of failures (JSON).", show_default=False)
     ] = None,
 ) -> None:
     """Play Modal on this machine: a control plane on loopback that the unmodified Modal SDK talks to."""
-    from beacon_cli import wiring
+    from beacon_cli.emulator import server
 
-    wiring.emulate(port=port, speed=speed, seed=seed, gpus=gpus, ledger=ledger, script=script)
+    server.main(port=port, speed=speed, seed=seed, gpus=gpus, ledger=ledger, script=script)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 import traceback
 from collections.abc import Iterable
-
-import typer
 
 from beacon_cli.errors import BeaconError
 
 
 def exit_code(error: Exception, *, debug: bool) -> int:
     """Say on stderr what is wrong and return the code to leave with; a traceback only with `debug`."""
-    if isinstance(error, OSError) and error.errno == errno.EPIPE:
-        _drop_stdout()
-        return 0
     causes = _causes(error)
     ours = [cause for cause in causes if isinstance(cause, BeaconError)]
     if debug:
@@ -37,12 +30,6 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def _say(lines: Iterable[str]) -> None:
-    from beacon_cli.display.clean import clean
+    from beacon_cli.display import paper
 
-    for line in dict.fromkeys(lines):
-        typer.echo(clean(f"beacon: {line}"), err=True)
-
-
-def _drop_stdout() -> None:
-    """Nobody reads any more: let the interpreter's last flush go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    paper.say([f"beacon: {line}" for line in dict.fromkeys(lines)], sys.stderr)

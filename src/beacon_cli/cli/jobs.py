@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def plan(  # noqa: PLR0913 - the options of a command
+def plan(
     job: options.JobFile,
     *,
     region: options.Regions = None,
@@ -27,25 +27,23 @@ def plan(  # noqa: PLR0913 - the options of a command
     json: options.Json = False,
 ) -> None:
     """Show what a run of the job would do: the matrix, the order, the least time. Starts nothing."""
-    from beacon_cli import wiring
+    from beacon_cli.operations import looking, orders
 
-    selection = wiring.selection(region, model, question, limit, schedule)
-    wiring.show_plan(job, selection, as_json=json)
+    looking.plan(job, orders.select(region, model, question, limit, schedule), as_json=json)
 
 
 def validate(job: options.JobFile) -> None:
     """Check a job file; every fault is reported with its place."""
-    from beacon_cli import wiring
+    from beacon_cli.operations import writing
 
-    spec = wiring.load(job)
-    typer.echo(f"{job}: valid, {wiring.size(spec)}")
+    typer.echo(writing.validate(job))
 
 
 def schema() -> None:
     """Print the JSON Schema of job files, for editors."""
-    from beacon_cli import wiring
+    from beacon_cli.operations import writing
 
-    typer.echo(wiring.schema())
+    typer.echo(writing.schema())
 
 
 def init(
@@ -54,7 +52,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a commented job file to start from."""
-    from beacon_cli import wiring
+    from beacon_cli.operations import writing
 
-    wiring.write_template(job, force=force)
-    typer.echo(f"Wrote {job}. Try it: beacon run {job} --rehearse")
+    writing.init(job, force=force)
+    typer.echo(f"Wrote {job}. Try it:  beacon run {job} --rehearse")

@@ -7,22 +7,31 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-JobFile: TypeAlias = Annotated[Path, typer.Argument(metavar="JOB", help="The job file (YAML).", show_default=False)]
+JobFile: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="JOB", help="The job file (YAML).", show_default=False)
+]
 Run: TypeAlias = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id or its beginning; the latest run if left out.")
 ]
 Regions: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--region", metavar="REGION", help="Only this region; may be given several times.", show_default=False),
+    typer.Option(
+        "--region", metavar="REGION", help="Only this region; may be given several times.", show_default=False
+    ),
 ]
 Models: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--model", metavar="MODEL", help="Only this model; may be given several times.", show_default=False),
+    typer.Option(
+        "--model", metavar="MODEL", help="Only this model; may be given several times.", show_default=False
+    ),
 ]
 Questions: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
-        "--question", metavar="QUESTION", help="Only this question; may be given several times.", show_default=False
+        "--question",
+        metavar="QUESTION",
+        help="Only this question; may be given several times.",
+        show_default=False,
     ),
 ]
 FirstQuestions: TypeAlias = Annotated[
@@ -30,10 +39,28 @@ FirstQuestions: TypeAlias = Annotated[
 ]
 ScheduleName: TypeAlias = Annotated[
     str | None,
-    typer.Option("--schedule", metavar="NAME", help="lockstep or lanes, in place of the job's.", show_default=False),
+    typer.Option(
+        "--schedule", metavar="NAME", help="lockstep or lanes, in place of the job's.", show_default=False
+    ),
 ]
 Executor: TypeAlias = Annotated[
     str | None,
-    typer.Option("--executor", metavar="NAME", help="modal or simulated, in place of the job's.", show_default=False),
+    typer.Option(
+        "--executor", metavar="NAME", help="modal or simulated, in place of the job's.", show_default=False
+    ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="DIR", help="Put a copy of the results there.", show_default=False),
+]
+EventsAsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Events as JSON lines on stdout, all else on stderr.")
+]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress; the summary and errors alone.")
+]
+Speed: TypeAlias = Annotated[
+    float,
+    typer.Option("--speed", min=0.01, metavar="X", help="How many times faster than life a rehearsal runs."),
+]

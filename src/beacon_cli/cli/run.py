@@ -1,8 +1,7 @@
-"""`beacon run`: carries a job out."""
+"""`beacon run`, `resume`, `retry` and `reap`: carrying a job out, to its end."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,18 +11,17 @@ from beacon_cli.cli import options
 
 def register(app: typer.Typer) -> None:
     """Give the application this file's commands."""
-    app.command()(run)
+    for command in (run, resume, retry, reap):
+        app.command()(command)
 
 
-def run(  # noqa: PLR0913 - the options of a command
+def run(
     job: options.JobFile,
     *,
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Rehearse without an account, on an emulator on this machine.")
     ] = False,
-    speed: Annotated[
-        float, typer.Option("--speed", min=0.01, metavar="X", help="How many times faster than life a rehearsal runs.")
-    ] = 10.0,
+    speed: options.Speed = 10.0,
     executor: options.Executor = None,
     region: options.Regions = None,
     model: options.Models = None,
@@ -33,24 +31,82 @@ def run(  # noqa: PLR0913 - the options of a command
     run_id: Annotated[
         str | None, typer.Option("--run-id", metavar="ID", help="Name the run yourself.", show_default=False)
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="DIR", help="Put a copy of the results there.", show_default=False),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout, all else on stderr.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; the summary and errors alone.")] = False,
+    output: options.Output = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with this job's latest interrupted run, if there is one.")
+    ] = False,
+    json: options.EventsAsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Ask a job's questions of its models in its regions, and keep every answer."""
-    from beacon_cli import wiring
+    from beacon_cli.operations import carry_out, orders
 
-    selection = wiring.selection(region, model, question, limit, schedule)
-    order = wiring.Order(
+    order = orders.Order(
         job=job,
-        selection=selection,
+        selection=orders.select(region, model, question, limit, schedule),
         executor=executor,
-        rehearsal_speed=speed if rehearse else None,
+        rehearse=rehearse,
+        speed=speed,
         run_id=run_id,
         output=output,
-        show=wiring.Show.JSON if json else wiring.Show.QUIET if quiet else wiring.Show.PROGRESS,
+        resume=resume,
+        show=orders.show(json=json, quiet=quiet),
     )
-    raise typer.Exit(wiring.run(order))
+    raise typer.Exit(carry_out.run(order))
+
+
+def resume(
+    run: options.Run = "",
+    *,
+    amend: Annotated[
+        bool, typer.Option("--amend", help="Take up what the job file has gained since: questions, models, …")
+    ] = False,
+    speed: options.Speed = 10.0,
+    output: options.Output = None,
+    json: options.EventsAsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Go on with a run that was interrupted: collect what was paid for, ask what is pending."""
+    from beacon_cli.operations import carry_out, orders
+
+    raise typer.Exit(
+        carry_out.go_on(
+            orders.Continuation(
+                run=run, amend=amend, speed=speed, output=output, show=orders.show(json=json, quiet=quiet)
+            )
+        )
+    )
+
+
+def retry(
+    run: options.Run = "",
+    *,
+    speed: options.Speed = 10.0,
+    output: options.Output = None,
+    json: options.EventsAsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Ask again what failed or was skipped in a run; what was answered stays."""
+    from beacon_cli.operations import carry_out, orders
+
+    raise typer.Exit(
+        carry_out.go_on(
+            orders.Continuation(
+                run=run, again=True, speed=speed, output=output, show=orders.show(json=json, quiet=quiet)
+            )
+        )
+    )
+
+
+def reap(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="The run's id; all interrupted runs if left out.")
+    ] = "",
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the calls; cancel nothing.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Find the calls that interrupted runs may have left running, and end them."""
+    from beacon_cli.operations import looking, reaping
+
+    looking.orphans(reaping.orphans(run) if dry_run else reaping.reap(run), as_json=json)

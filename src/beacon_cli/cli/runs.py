@@ -15,13 +15,13 @@ def register(app: typer.Typer) -> None:
 
 def runs(*, json: options.Json = False) -> None:
     """List the runs, newest first."""
-    from beacon_cli import wiring
+    from beacon_cli.operations import looking
 
-    wiring.show_runs(as_json=json)
+    looking.runs(as_json=json)
 
 
 def show(run: options.Run = "", *, json: options.Json = False) -> None:
     """Show a run: how it ended, and its answers side by side."""
-    from beacon_cli import wiring
+    from beacon_cli.operations import looking
 
-    wiring.show_run(run, as_json=json)
+    looking.run(run, as_json=json)

@@ -324,6 +324,7 @@ def _times(scene: _Scene) -> list[str]:
     elapsed, rest = clock(scene.now - scene.run.at), left(scene.standings, scene.now)
     if rest is None:
         return [f"{elapsed} elapsed, time left not known yet", f"{elapsed}, left: unknown", elapsed]
+    rest = max(1, ceil(rest))
     return [f"{elapsed} elapsed, about {clock(rest)} left", f"{elapsed}, {clock(rest)} left", elapsed]
 
 

@@ -63,6 +63,6 @@ def bar(length: int, good: int, bad: int, whole: int, signs: Signs) -> list[Part
     return [
         (signs.done * (full - red), GOOD),
         (signs.done * red, BAD),
-        (signs.half * half, GOOD),
+        (signs.half * half, BAD if bad else GOOD),
         (signs.rest * (length - full - half), FAINT),
     ]

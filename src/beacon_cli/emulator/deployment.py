@@ -48,7 +48,7 @@ def apps_for(names: Mapping[str, str]) -> tuple[App, ...]:
     )
 
 
-def _generate(  # noqa: PLR0913, PLR0917 - the signature of the deployed method
+def _generate(
     prompt: str,
     system_prompt: str | None = None,
     temperature: float | None = None,

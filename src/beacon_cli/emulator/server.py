@@ -129,7 +129,7 @@ def running(
         raise box[-1]
 
 
-async def serve(  # noqa: PLR0913 - the options of a command
+async def serve(
     *,
     port: int = 0,
     speed: float = 1.0,
@@ -156,7 +156,7 @@ async def serve(  # noqa: PLR0913 - the options of a command
         await told.wait()
 
 
-def main(  # noqa: PLR0913 - the options of a command
+def main(
     *,
     port: int = 0,
     speed: float = 1.0,

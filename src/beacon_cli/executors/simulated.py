@@ -57,7 +57,7 @@ class SimulatedExecutor:
     `gpus` is the limit of the whole workspace; `script` orders failures.
     """
 
-    def __init__(  # noqa: PLR0913 - what a simulated provider can be told
+    def __init__(
         self,
         target: SimulatedTarget,
         *,
@@ -105,17 +105,18 @@ class SimulatedExecutor:
             await anyio.lowlevel.checkpoint()
             return self._refusal(rule, asked)
         call_id = self._new_id(execution, number)
-        self._submit(call_id, asked, rule)
+        call = self._submit(call_id, asked, rule)
         with anyio.CancelScope(shield=True):
             await placed(call_id)
-        return await self._wait(call_id)
+        return await self._wait(call)
 
     async def collect(self, execution: Execution, call_id: str) -> Outcome:  # noqa: ARG002 - the port's form
         """Wait for a call placed earlier at this executor; see `ports.Executor.collect`."""
         await anyio.lowlevel.checkpoint()
         self._advance(anyio.current_time())
-        if call_id in self._open:
-            return await self._wait(call_id)
+        call = self._open.get(call_id)
+        if call is not None:
+            return await self._wait(call)
         return self._ended.get(call_id) or Failed(
             kind=ErrorKind.GONE, message=f"the call {call_id} is no longer known", transient=True
         )
@@ -140,7 +141,7 @@ class SimulatedExecutor:
         await anyio.lowlevel.checkpoint()
         return outcome
 
-    def _submit(self, call_id: str, asked: timing.Asked, rule: Rule | None) -> None:
+    def _submit(self, call_id: str, asked: timing.Asked, rule: Rule | None) -> _Call:
         now = anyio.current_time()
         self._advance(now)
         effect = rule.effect if rule else None
@@ -149,7 +150,9 @@ class SimulatedExecutor:
             seconds += rule.amount
         pool = f"{asked.region}/{asked.model}"
         self._cells[pool] = (asked.region, asked.model)
-        self._open[call_id] = _Call(asked=asked, rule=rule, seconds=seconds, placed_at=now, changed=anyio.Event())
+        call = self._open[call_id] = _Call(
+            asked=asked, rule=rule, seconds=seconds, placed_at=now, changed=anyio.Event()
+        )
         work = fleet.Work(
             seconds=inf if effect is Effect.HANG else seconds / self._speed,
             timeout=_TIMEOUT / self._speed if self._speed < inf else inf,
@@ -159,10 +162,10 @@ class SimulatedExecutor:
         )
         self._happened(self._fleet.submit(pool, call_id, work, now))
         self._advance(now)
+        return call
 
-    async def _wait(self, call_id: str) -> Outcome:
+    async def _wait(self, call: _Call) -> Outcome:
         """Sleep from one change to the next, moving the clockwork on, until the call has its outcome."""
-        call = self._open[call_id]
         while call.outcome is None:
             due = self._fleet.next_at()
             if due is None:

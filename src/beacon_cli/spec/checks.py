@@ -11,8 +11,8 @@ from typing import Any
 
 from beacon_cli import templates
 from beacon_cli.names import RegionNames, quoted, suggestion
-from beacon_cli.spec.complaints import Complaint, Loc, unquoted
-from beacon_cli.spec.source import Document, Items
+from beacon_cli.spec.complaints import Complaint, unquoted
+from beacon_cli.spec.source import Document, Items, Loc
 from beacon_cli.spec.values import whole
 
 SETTINGS: dict[str, tuple[Loc, frozenset[str]]] = {
@@ -23,7 +23,8 @@ SETTINGS: dict[str, tuple[Loc, frozenset[str]]] = {
     "seed": (("sampling", "seed"), frozenset({"sampling.seed"})),
     "top_p": (("sampling", "top_p"), frozenset({"sampling.top_p"})),
 }
-"""The settings that only an argument can carry: where each stands, and the placeholders that carry it."""
+"""The settings that only an argument can carry: where each stands, and the placeholders that carry it (the largest
+is the one to propose)."""
 
 
 def regions(document: Document, names: RegionNames, off: Collection[str]) -> Iterator[Complaint]:
@@ -64,16 +65,16 @@ def _region_list(document: Document, loc: Loc, names: RegionNames) -> Iterator[C
 def unique(document: Document, *sections: Loc) -> Iterator[Complaint]:
     """The ids in each of these lists are different."""
     for loc in sections:
-        first: dict[str, int] = {}
+        lines: dict[str, int] = {}
         for index, item in enumerate(_items(find(document.tree, *loc))):
             name = item if isinstance(item, str) else find(item, "id")
             if not isinstance(name, str):
                 continue
             here = (*loc, index) if isinstance(item, str) else (*loc, index, "id")
-            if name in first:
-                yield Complaint(here, f"the id {quoted(name)} is used already on line {first[name]}")
+            if name in lines:
+                yield Complaint(here, f"the id {quoted(name)} is used already on line {lines[name]}")
             else:
-                first[name] = document.place(here)[0]
+                lines[name] = document.place(here)[0]
 
 
 def limits(document: Document, gpus_total: int, gpus_per_region: int) -> Iterator[Complaint]:
@@ -118,7 +119,8 @@ def _known(value: Any, loc: Loc, allowed: Collection[str]) -> Iterator[Complaint
                 yield Complaint(here, f"the placeholder {shown} cannot be used here; known: {_shown(allowed)}")
             else:
                 hint = suggestion(f"{{{name}}}", [f"{{{known}}}" for known in allowed])
-                yield Complaint(here, f"unknown placeholder {shown}{hint} (braces as they are: {{{shown[1:-1]}}})")
+                kept = f"to keep the braces as they are, write {{{shown[1:-1]}}}"
+                yield Complaint(here, f"unknown placeholder {shown}{hint} ({kept})")
 
 
 def _shown(names: Collection[str]) -> str:
@@ -138,34 +140,44 @@ def carried(document: Document) -> Iterator[Complaint]:
     """Every setting reaches the models by an argument, or is ignored with the job's consent, and not otherwise."""
     tree = document.tree
     given = _set(tree)
-    ignored: set[str] = set()
+    ignored = _texts(find(tree, "ignore"))
     arguments = find(tree, "executor", "modal", "arguments")
-    carrying = set(templates.names(arguments)) if isinstance(arguments, Mapping) else set()
-    for index, name in enumerate(_items(find(tree, "ignore"))):
+    if isinstance(arguments, Mapping):
+        carrying = set(templates.names(arguments))
+        yield from _not_carried(given - set(ignored), carrying)
+    elif find(tree, "executor") is None:  # beacon's own app gets whatever is given and not ignored
+        carrying = {carrier for name in given - set(ignored) for carrier in SETTINGS[name][1]}
+    else:
+        carrying = set()
+    yield from _ignored(find(tree, "ignore"), given, carrying)
+
+
+def _not_carried(wanted: set[str], carrying: set[str]) -> Iterator[Complaint]:
+    for name, (loc, carriers) in SETTINGS.items():
+        if name in wanted and not carrying & carriers:
+            message = (
+                f"no argument of the executor carries this: add one with '{{{max(carriers)}}}', "
+                f"or consent to leave it out with  ignore: [{name}]"
+            )
+            yield Complaint(loc, message, on_key=True)
+
+
+def _ignored(names: Any, given: set[str], carrying: set[str]) -> Iterator[Complaint]:
+    seen: set[str] = set()
+    for index, name in enumerate(_items(names)):
         if not isinstance(name, str):
             continue
-        loc: Loc = ("ignore", index)
+        loc = ("ignore", index)
         if name not in SETTINGS:
             yield Complaint(loc, f"{quoted(name)} is no setting that could be ignored{suggestion(name, SETTINGS)}")
-        elif name in ignored:
+        elif name in seen:
             yield Complaint(loc, f"{quoted(name)} is named twice")
         elif name not in given:
             yield Complaint(loc, f"the job sets no {name}, so there is nothing to ignore")
         elif carrying & SETTINGS[name][1]:
-            yield Complaint(
-                loc, f"{name} is carried by an argument, so it is not ignored; take it out here or there"
-            )
-        ignored.add(name)
-    if not isinstance(arguments, Mapping):
-        return
-    for name, (where, carriers) in SETTINGS.items():
-        if name in given and name not in ignored and not carrying & carriers:
-            carrier = max(carriers)
-            message = (
-                f"no argument of the executor carries this: add one with '{{{carrier}}}', "
-                f"or consent to leave it out with  ignore: [{name}]"
-            )
-            yield Complaint(where, message, on_key=True)
+            message = f"{name} is carried by an argument, so it is not ignored; take it out here or there"
+            yield Complaint(loc, message)
+        seen.add(name)
 
 
 def _set(tree: Any) -> set[str]:

@@ -5,26 +5,22 @@ Must not know which complaints there are beyond a job file's form: `checks` find
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias, get_args
+from itertools import islice
+from typing import Any, get_args
 
 import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from beacon_cli.errors import Fault, SpecError
+from beacon_cli.errors import Fault
 from beacon_cli.names import printable, quoted, suggestion
 from beacon_cli.spec.job import Part, QuestionFilePart
-from beacon_cli.spec.source import Document, fault
+from beacon_cli.spec.source import Document, Loc, fault, key_path
 from beacon_cli.templates import ARGUMENT_NAMES
 
 MOST_FAULTS = 100
 """Nobody mends more at once."""
-
-Loc: TypeAlias = tuple[int | str, ...]
-
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,59}")
 
 _WORDS = {
     "missing": "is missing",
@@ -36,11 +32,16 @@ _WORDS = {
     "float_type": "must be a number",
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
-    "enum": "must be a word",
+    "is_instance_of": "must be a word",
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
 }
+_ROOT = {
+    "list_type": "must be a list of questions",
+    "model_type": "must be a mapping with id, regions, models, …",
+}
+_LIMITS = frozenset({"gt", "ge", "le"})
 
 
 class Complaint(msgspec.Struct, frozen=True):
@@ -56,31 +57,25 @@ def shape(document: Document, form: type[BaseModel], part: type[Part]) -> tuple[
     try:
         return form.model_validate(document.tree), []
     except ValidationError as error:
-        return None, [_complaint(details, part) for details in error.errors(include_url=False)]
+        return None, first(_complaint(details, part) for details in error.errors(include_url=False))
+
+
+def first(complaints: Iterable[Complaint]) -> list[Complaint]:
+    """As many as can be shown and one more, so that a flood costs nothing: each may look for the nearest name."""
+    return list(islice(complaints, MOST_FAULTS + 1))
 
 
 def faults(document: Document, complaints: Iterable[Complaint]) -> list[Fault]:
-    """The document's own faults and these complaints, by place; beyond `MOST_FAULTS` they are only counted."""
+    """The document's own faults and these complaints, by place, `MOST_FAULTS` of them at most."""
     found = list(document.faults)
     for complaint in complaints:
         place = document.place(complaint.loc, key=complaint.on_key)
-        found.append(fault(document.file, place, complaint.message, _path(complaint.loc)))
+        found.append(fault(document.file, place, complaint.message, key_path(complaint.loc)))
     found.sort(key=lambda each: (each.line or 0, each.column or 0, each.key, each.message))
     if len(found) > MOST_FAULTS:
-        more = f"and {len(found) - MOST_FAULTS:,} more faults"
-        found = [*found[:MOST_FAULTS], Fault(file=found[0].file, message=more)]
+        more = Fault(file=found[0].file, message="there are more faults; mend these first")
+        found = [*found[:MOST_FAULTS], more]
     return found
-
-
-def refuse(document: Document, complaints: Iterable[Complaint]) -> None:
-    """Nothing, if nothing is wrong.
-
-    Raises:
-        SpecError: with every fault.
-    """
-    found = faults(document, complaints)
-    if found:
-        raise SpecError(tuple(found))
 
 
 def _complaint(details: ErrorDetails, part: type[Part]) -> Complaint:
@@ -93,19 +88,19 @@ def _complaint(details: ErrorDetails, part: type[Part]) -> Complaint:
 
 
 def _message(details: ErrorDetails, kind: str, value: Any) -> str:
-    context = details.get("ctx", {})
     if kind == "value_error":
-        return str(context["error"])
+        return str(details["ctx"]["error"])
+    if not details["loc"] and kind in _ROOT:
+        return _ROOT[kind]
     if kind != "missing" and value is None:
         return "must not be empty"
-    if kind == "string_type" and isinstance(value, dict):
-        return f"must be text{unquoted(value)}"
-    words = _WORDS.get(kind)
-    if words is None:
-        return printable(details["msg"])
-    limits = {name: f"{limit:,}" for name, limit in context.items() if isinstance(limit, int | float)}
-    given = f", not {quoted(value)}" if isinstance(value, str) else ""
-    return words.format_map(limits) + given
+    limits = {name: f"{limit:,}" for name, limit in details.get("ctx", {}).items() if name in _LIMITS}
+    words = _WORDS[kind].format_map(limits) if kind in _WORDS else printable(details["msg"])
+    if isinstance(value, dict):
+        return words + unquoted(value)
+    if isinstance(value, str):
+        return f"{words}, not {printable(value, most=60) if limits else quoted(value)}"
+    return words
 
 
 def unquoted(value: dict[str, Any]) -> str:
@@ -136,14 +131,3 @@ def _parts(annotation: Any) -> Iterator[type[Part]]:
 def _plain(loc: Loc) -> Loc:
     """`loc` without the marks that pydantic puts between the keys."""
     return tuple(step for step in loc if step not in {"<list>", "<file>", "[key]"})
-
-
-def _path(loc: Loc) -> str:
-    """`models[1].regions`."""
-    path = ""
-    for step in loc:
-        if isinstance(step, int):
-            path += f"[{step}]"
-        else:
-            path += ("." if path else "") + (step if _WORD.fullmatch(step) else quoted(step))
-    return path

@@ -33,9 +33,12 @@ from beacon_cli.spec.values import (
     Whole,
     Word,
 )
+from beacon_cli.templates import ARGUMENT_NAMES
 
 # The vocabulary owns the defaults; they stand here for the editors.
 _LIMITS, _RETRY, _BREAKER, _SIMULATED = Limits(), RetryRule(), BreakerRule(), SimulatedTarget()
+
+_PLACEHOLDERS = ", ".join(f"{{{name}}}" for name in ARGUMENT_NAMES)
 
 
 class Part(BaseModel):
@@ -163,7 +166,7 @@ class ModalPart(Part):
         dict[ArgumentName, Json],
         Field(
             min_length=1,
-            description="A value that is one placeholder keeps its type.",
+            description=f"A value that is one placeholder keeps its type. There are {_PLACEHOLDERS}.",
             examples=[{"prompt": "{prompt}"}],
         ),
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from beacon_cli.errors import Fault, SpecError
 from beacon_cli.model import JsonObject, ModalTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import RegionNames, quoted
 from beacon_cli.spec import checks, questions, source
-from beacon_cli.spec.complaints import Complaint, faults, refuse, shape
+from beacon_cli.spec.complaints import Complaint, faults, first, shape
 from beacon_cli.spec.job import Job, Part, QuestionList, QuestionPart
 from beacon_cli.spec.source import Document
 
@@ -50,20 +50,23 @@ def parse(data: bytes, path: Path, allowed: Allowed) -> Spec:
     document = source.parse(source.decode(data, file), file)
     names = RegionNames(allowed.regions)
     job, complaints = shape(document, Job, Job)
-    complaints += [
-        *checks.regions(document, names, allowed.regions_off),
-        *checks.unique(document, ("models",), ("questions",), ("contexts",)),
-        *checks.limits(document, allowed.gpus_total, allowed.gpus_per_region),
-        *checks.placeholders(document),
-        *checks.carried(document),
-    ]
     asked, more, elsewhere = _questions(document, path)
-    found = [*faults(document, [*complaints, *more]), *elsewhere]
+    complaints += more
+    for check in (
+        checks.regions(document, names, allowed.regions_off),
+        checks.unique(document, ("models",), ("questions",), ("contexts",)),
+        checks.limits(document, allowed.gpus_total, allowed.gpus_per_region),
+        checks.placeholders(document),
+        checks.carried(document),
+    ):
+        complaints += first(check)
+    found = [*faults(document, complaints), *elsewhere]
     if found:
         raise SpecError(tuple(found))
     spec = _spec(job, asked or job.questions, names, allowed)
     if not any(asks.regions is None or set(asks.regions) & {r.id for r in spec.regions} for asks in spec.models):
-        refuse(document, [Complaint(("models",), "all of their regions are switched off in the configuration")])
+        nowhere = Complaint(("models",), "all of their regions are switched off in the configuration")
+        raise SpecError(tuple(faults(document, [nowhere])))
     return spec
 
 
@@ -79,13 +82,13 @@ def _questions(document: Document, path: Path) -> tuple[list[QuestionPart], list
     try:
         data = source.read(where)
     except SpecError as error:
-        return [], [Complaint(loc, f"{quoted(name)} {error.faults[0].message}")], []
+        return [], [Complaint(loc, f"{quoted(name)}: {error.faults[0].message}")], []
     try:
         inner = questions.parse(data, where)
     except SpecError as error:
         return [], [], list(error.faults)
     asked, complaints = shape(inner, QuestionList, QuestionPart)
-    complaints += checks.unique(inner, ())
+    complaints += first(checks.unique(inner, ()))
     return asked.root if asked else [], [], faults(inner, complaints)
 
 
@@ -143,13 +146,13 @@ def _target(job: Job) -> model.Target:
 
 def _own_app(job: Job) -> ModalTarget:
     """The app that comes with beacon, with an argument for whatever the job sets and does not ignore."""
-    settings: dict[str, Any] = {"system_prompt": job.system_prompt or job.contexts or None}
-    settings |= dict(job.sampling or ())
-    carried = {
-        name: "{" + ".".join(str(step) for step in checks.SETTINGS[name][0]) + "}"
+    settings = {"system_prompt": job.system_prompt, "contexts": job.contexts or None, **dict(job.sampling or ())}
+    carriers = [
+        max(checks.SETTINGS[name][1])
         for name, value in settings.items()
         if value is not None and name not in job.ignore
-    }
+    ]
+    carried = {carrier.removeprefix("sampling."): f"{{{carrier}}}" for carrier in carriers}
     return ModalTarget(
         app="project-beacon-hf-{region.app}",
         cls="Model",

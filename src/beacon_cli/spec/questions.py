@@ -46,7 +46,9 @@ def parse(data: bytes, path: Path) -> Document:
 
 def _csv(text: str, file: str) -> Document:
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    items, columns, last = Items(), None, 0
+    items = Items()
+    columns: list[str] | None = None
+    last = 0
     try:
         for row in rows:
             line, last = last + 1, rows.line_num
@@ -60,7 +62,9 @@ def _csv(text: str, file: str) -> Document:
                     f"has {len(row)} cells, the header {len(columns)}; a text with a comma needs quotes around it"
                 )
                 _refuse(file, line, message)
-            _add(items, zip(columns, (cell or None for cell in row), strict=True), file, line)
+            cells: dict[str, str | None] = dict(zip(columns, row, strict=True))
+            cells["category"] = cells.get("category") or None
+            _add(items, cells.items(), file, line)
     except csv.Error as error:
         _refuse(file, last + 1, f"is not valid CSV: {error}")
     return Document(file=file, tree=items, at=(1, 1))

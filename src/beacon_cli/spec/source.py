@@ -9,7 +9,8 @@ names a type (tags) is refused while the parser's events pass by, before anythin
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,7 +19,6 @@ import yaml
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
-    Event,
     MappingEndEvent,
     ScalarEvent,
     SequenceEndEvent,
@@ -33,14 +33,19 @@ LARGEST = 10_000_000
 """Bytes of a file."""
 DEEPEST = 50
 """Levels of nesting."""
-MOST = 100_000
-"""Keys and values in a YAML file, lists and mappings counted twice: some 12,000 questions."""
+MOST = 85_000
+"""Keys and values in a YAML file, lists and mappings counted twice: some 10,000 questions."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is there: ten times faster
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is there: ten times faster
 
 Place: TypeAlias = tuple[int, int]
 """Line and column, both from 1."""
+
+Loc: TypeAlias = tuple[int | str, ...]
+"""Where a value stands in the tree: keys, and indices from 0."""
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,59}")
 
 
 class Plain(str):
@@ -77,7 +82,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     at: Place
     faults: tuple[Fault, ...] = ()
 
-    def place(self, loc: tuple[int | str, ...], *, key: bool = False) -> Place:
+    def place(self, loc: Loc, *, key: bool = False) -> Place:
         """Where the value at `loc` stands, or its key; what is not there is at the nearest thing that holds it."""
         node, at = self.tree, self.at
         for part in loc:
@@ -140,19 +145,17 @@ def parse(text: str, file: str) -> Document:
         SpecError: with one fault, the first found: it is not YAML, holds nothing or several documents, uses an
             anchor, alias, merge key or tag, or is too deep or too large.
     """
-    events = _events(text)
+    loader = None
     try:
-        return _Reader(events, file).document()
+        loader = _LOADER(text)
+        return _Reader(iter(loader.get_event, None), file).document()
     except yaml.YAMLError as error:
         raise SpecError((_syntax(error, text, file),)) from None
     except ValueError as error:  # the pure parser passes on what chr() and int() say of wild escapes
         raise SpecError((Fault(file=printable(file), message=f"is not valid YAML: {error}"),)) from None
     finally:
-        events.close()
-
-
-def _events(text: str) -> Generator[Any, None, None]:
-    yield from yaml.parse(text, Loader=_LOADER)
+        if loader is not None:
+            loader.dispose()
 
 
 def fault(file: str, place: Place, message: str, key: str = "") -> Fault:
@@ -160,12 +163,25 @@ def fault(file: str, place: Place, message: str, key: str = "") -> Fault:
     return Fault(file=printable(file), line=place[0], column=place[1], key=key, message=message)
 
 
+def key_path(loc: Loc) -> str:
+    """`models[1].regions`."""
+    path = ""
+    for step in loc:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            path += ("." if path else "") + (step if _WORD.fullmatch(step) else quoted(step))
+    return path
+
+
 class _Reader:
+    """Builds the tree from the parser's events, and lets in only what cannot make a small file grow."""
+
     def __init__(self, events: Iterator[Any], file: str) -> None:
         self._events = events
         self._file = file
         self._left = MOST
-        self._faults: list[Fault] = []
+        self._twice: list[tuple[Block, str, Place]] = []
 
     def document(self) -> Document:
         next(self._events)
@@ -181,10 +197,12 @@ class _Reader:
             raise self._error(after, "a second YAML document begins here; one file holds one")
         if tree is None:
             raise SpecError((Fault(file=printable(self._file), message="is empty"),))
-        return Document(file=self._file, tree=tree, at=_place(first), faults=tuple(self._faults))
+        return Document(file=self._file, tree=tree, at=_place(first), faults=tuple(self._repetitions(tree)))
 
     def _value(self, event: Any, depth: int) -> Any:
-        self._admit(event)
+        self._left -= 1
+        if self._left < 0 or event.anchor is not None or event.tag is not None:
+            raise self._unwanted(event)
         if isinstance(event, ScalarEvent):
             if event.style:
                 return event.value
@@ -193,21 +211,6 @@ class _Reader:
         if depth > DEEPEST:
             raise self._error(event, f"nested deeper than {DEEPEST} levels")
         return self._items(depth + 1) if isinstance(event, SequenceStartEvent) else self._block(depth + 1)
-
-    def _admit(self, event: Any) -> None:
-        """Refuses what makes a small file grow, and a large one go on."""
-        self._left -= 1
-        if event.anchor is None and event.tag is None and self._left >= 0:
-            return
-        if isinstance(event, AliasEvent):
-            raise self._error(
-                event, f"the alias *{printable(str(event.anchor))} is not allowed; write its value out"
-            )
-        if event.anchor is not None:
-            raise self._error(event, f"the anchor &{printable(event.anchor)} is not allowed; write values out")
-        if event.tag is not None:
-            raise self._error(event, f"the tag {printable(event.tag)} is not allowed; write the value alone")
-        raise self._error(event, f"more than {MOST:,} keys and values; many questions belong in a CSV file")
 
     def _items(self, depth: int) -> Items:
         items = Items()
@@ -226,28 +229,59 @@ class _Reader:
             key, value = self._key(event), next(self._events)
             content = self._value(value, depth)
             if key in block:
-                first = block.at[key][0][0]
-                message = f"the key {quoted(key)} is given twice, here and on line {first}"
-                self._faults.append(fault(self._file, _place(event), message))
-                continue
-            block[key] = content
-            block.at[key] = (_place(event), _place(value))
+                self._twice.append((block, key, _place(event)))
+            else:
+                block[key] = content
+                block.at[key] = (_place(event), _place(value))
         return block
 
-    def _key(self, event: Event) -> str:
-        self._admit(event)
+    def _key(self, event: Any) -> str:
+        self._left -= 1
+        if self._left < 0 or event.anchor is not None or event.tag is not None:
+            raise self._unwanted(event)
         if not isinstance(event, ScalarEvent):
             raise self._error(event, "a key must be a word, not a list or a mapping")
         if event.value == "<<" and not event.style:
             raise self._error(event, "the merge key << is not allowed; write the keys out")
         return str(event.value)
 
-    def _error(self, event: Event, message: str) -> SpecError:
+    def _unwanted(self, event: Any) -> SpecError:
+        if isinstance(event, AliasEvent):
+            return self._error(
+                event, f"the alias *{printable(str(event.anchor))} is not allowed; write its value out"
+            )
+        if event.anchor is not None:
+            return self._error(event, f"the anchor &{printable(event.anchor)} is not allowed; write values out")
+        if event.tag is not None:
+            tag = printable(event.tag).replace("tag:yaml.org,2002:", "!!")
+            return self._error(event, f"the tag {tag} is not allowed; write the value alone")
+        return self._error(event, f"more than {MOST:,} keys and values; many questions belong in a CSV file")
+
+    def _repetitions(self, tree: Any) -> Iterator[Fault]:
+        """The keys that were given twice. Their paths are looked up only now: most files have none."""
+        if not self._twice:
+            return
+        locs = {id(node): loc for loc, node in _walk(tree, ())}
+        for block, key, place in self._twice:
+            message = f"is given twice, here and on line {block.at[key][0][0]}"
+            yield fault(self._file, place, message, key_path((*locs.get(id(block), ()), key)))
+
+    def _error(self, event: Any, message: str) -> SpecError:
         return SpecError((fault(self._file, _place(event), message),))
 
 
-def _place(event: Event) -> Place:
-    mark: Any = event.start_mark
+def _walk(node: Any, loc: Loc) -> Iterator[tuple[Loc, Any]]:
+    yield loc, node
+    if isinstance(node, Block):
+        for key, value in node.items():
+            yield from _walk(value, (*loc, key))
+    elif isinstance(node, Items):
+        for index, item in enumerate(node):
+            yield from _walk(item, (*loc, index))
+
+
+def _place(event: Any) -> Place:
+    mark = event.start_mark
     return (mark.line + 1, mark.column + 1)
 
 
@@ -256,15 +290,19 @@ def _refused(path: Path, message: str) -> SpecError:
 
 
 _HINTS = (
-    ("mapping values are not allowed", "a text that holds ': ' needs quotes"),
+    ("mapping values are not allowed", "look at the indentation; a text that holds ': ' needs quotes"),
+    ("a tab character", "indent with spaces, not with tabs"),
     ("found character '\\t'", "indent with spaces, not with tabs"),
     (
         "found character that cannot start",
         "indent with spaces, not tabs; a text that begins with @, ` or % needs quotes",
     ),
     ("unexpected end of stream", "a quote is opened and never closed"),
-    ("did not find expected ',' or", "a bracket is not closed, or a comma is missing"),
-    ("expected ',' or", "a bracket is not closed, or a comma is missing"),
+    (
+        "did not find expected ',' or",
+        "a bracket is not closed, a comma is missing, or a text with braces needs quotes",
+    ),
+    ("expected ',' or", "a bracket is not closed, a comma is missing, or a text with braces needs quotes"),
     ("did not find expected key", "look at the indentation and the quotes here and on the line above"),
     ("did not find expected '-' indicator", "look at the indentation here and on the line above"),
     ("could not find expected ':'", "a key is not followed by a colon"),

@@ -210,6 +210,10 @@ Duration: TypeAlias = Annotated[
     float,
     BeforeValidator(seconds),
     WithJsonSchema(
-        {"type": "string", "pattern": r"^([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?([0-9.]+ms)?$", "examples": ["15m"]}
+        {
+            "type": "string",
+            "pattern": r"^(?=[0-9])([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?([0-9.]+ms)?$",
+            "examples": ["15m"],
+        }
     ),
 ]

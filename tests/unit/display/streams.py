@@ -86,7 +86,7 @@ def stream(plot: Plot = Plot()) -> Iterator[ev.Event]:  # noqa: B008  a named tu
     )
     counts = dict.fromkeys(("succeeded", "failed", "cancelled"), 0)
     last = BEGIN
-    regions = [_region(plot, region, Random(f"{plot.seed} {region}")) for region in plot.regions]  # noqa: S311  a plot
+    regions = [_region(plot, region, Random(_seed(plot, region))) for region in plot.regions]  # noqa: S311  a plot
     for number, event in enumerate(heapq.merge(*regions, key=lambda event: event.at)):
         if number == plot.stop_after:
             yield ev.RunInterrupted(at=last, reason="SIGINT")
@@ -112,6 +112,10 @@ def played(plot: Plot = Plot(), until: float | None = None) -> Standings:  # noq
             break
         standings.apply(event)
     return standings
+
+
+def _seed(plot: Plot, region: str) -> bytes:
+    return f"{plot.seed} {region}".encode("unicode_escape", "surrogatepass")
 
 
 def _region(plot: Plot, region: str, rand: Random) -> Iterator[ev.Event]:

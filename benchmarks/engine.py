@@ -1,0 +1,140 @@
+"""How much the engine adds: the user's job against its schedule's lower bound, and executions a second.
+
+python benchmarks/engine.py overhead      72 executions of 30 to 50 ms, journal synced: wall time over the bound
+python benchmarks/engine.py throughput    100,000 executions of no latency, journal synced: executions a second
+python benchmarks/engine.py plan          100,000 executions planned: seconds and memory
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+
+from beacon_cli import __version__, conduct, journal
+from beacon_cli import events as ev
+from beacon_cli.behaviour import timing
+from beacon_cli.executors.simulated import SimulatedExecutor
+from beacon_cli.model import Execution, Model, Question, Region, Schedule, SimulatedTarget, Spec
+from beacon_cli.plan import Plan
+from beacon_cli.queues.memory import MemoryQueue
+from beacon_cli.results import Standings
+
+REGIONS = tuple(Region(id=name, app=name, place=name) for name in ("us", "eu", "asia"))
+MODELS = tuple(Model(id=name) for name in ("llama3.2-1b", "mistral-7b", "qwen2.5-1.5b"))
+
+
+def job(questions: int, target: SimulatedTarget, schedule: Schedule = Schedule.LOCKSTEP) -> Plan:
+    """3 regions x 3 models x so many questions."""
+    asked = tuple(Question(id=f"q{n}", text=f"What is the answer to question {n}?") for n in range(questions))
+    return Plan(
+        Spec(id="bench", regions=REGIONS, models=MODELS, questions=asked, target=target, schedule=schedule)
+    )
+
+
+async def _never() -> AsyncIterator[str]:
+    await anyio.sleep_forever()
+    yield "never"
+
+
+async def carry_out(plan: Plan, target: SimulatedTarget) -> float:
+    """Conduct the plan with a journal on disk; the wall seconds of the run alone."""
+    opening = ev.RunStarted(
+        at=time.time(),
+        run_id="bench",
+        spec=plan.spec,
+        planned=plan.planned,
+        fingerprint=plan.fingerprint,
+        rehearsal=True,
+        beacon=__version__,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        async with journal.create(Path(folder) / "events.jsonl") as kept, SimulatedExecutor(target) as executor:
+            began = time.perf_counter()
+            standings = await conduct.conduct(
+                plan,
+                opening=opening,
+                recorder=conduct.Recorder(kept, Standings(), []),
+                queue=MemoryQueue(),
+                executor=executor,
+                stops=_never(),
+                clock=time.time,
+                rand=lambda: 0.5,
+            )
+            seconds = time.perf_counter() - began
+    if standings.total("succeeded") != len(plan):
+        raise RuntimeError("the benchmark's run has not every answer")
+    return seconds
+
+
+def overhead(runs: int) -> None:
+    """The user's job at a hundredth of the original system's timings."""
+    for schedule in Schedule:
+        ratios = []
+        for seed in range(runs):
+            target = SimulatedTarget(seed=seed, speed=100.0, cold=False)
+            plan = job(8, target, schedule)
+
+            def seconds(execution: Execution, seed: int = seed) -> float:
+                asked = timing.Asked(
+                    region=execution.region.id,
+                    model=execution.model.id,
+                    prompt=execution.question.text,
+                    system_prompt="",
+                    key=execution.id,
+                    attempt=1,
+                    question=execution.question.id,
+                )
+                return timing.service_seconds(timing.Timings(), seed, asked) / 100.0
+
+            ratios.append(anyio.run(carry_out, plan, target) / plan.lower_bound(seconds))
+        print(
+            f"{schedule.value:9} 72 executions of 30 to 50 ms, wall over bound, {runs} runs: "
+            f"min {min(ratios):.3f}  median {statistics.median(ratios):.3f}  max {max(ratios):.3f}"
+        )
+
+
+def throughput(runs: int) -> None:
+    """As many executions a second as beacon's own work allows."""
+    target = SimulatedTarget(speed=float("inf"), cold=False)
+    plan = job(2_222, target)
+    rates = [len(plan) / anyio.run(carry_out, plan, target) for _ in range(runs)]
+    print(
+        f"{len(plan):,} executions of no latency, executions a second, {runs} runs: "
+        f"min {min(rates):,.0f}  median {statistics.median(rates):,.0f}  max {max(rates):,.0f}"
+    )
+
+
+def planning(runs: int) -> None:
+    """A hundred thousand executions with their ids."""
+    plan = job(11_112, SimulatedTarget())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        count = sum(1 for _ in plan.executions())
+        seconds.append(time.perf_counter() - began)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(
+        f"{count:,} executions planned, seconds, {runs} runs: min {min(seconds):.3f}  "
+        f"median {statistics.median(seconds):.3f}  max {max(seconds):.3f}; memory +{grown:.1f} MB"
+    )
+
+
+def main() -> None:
+    """Run the benchmark that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["overhead", "throughput", "plan"])
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    {"overhead": overhead, "throughput": throughput, "plan": planning}[options.what](options.runs)
+
+
+if __name__ == "__main__":
+    main()

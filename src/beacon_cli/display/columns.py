@@ -1,0 +1,57 @@
+"""Tables of clean text, as every command shows them. Pure; knows nothing of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from beacon_cli.display.clean import Lines, clean, excerpt
+from beacon_cli.display.strokes import FAINT, PLAIN
+
+NONE = "-"
+"""Stands where a number would be nothing."""
+
+
+_BETWEEN = 2
+"""Cells between two columns."""
+
+
+def that_fit(columns: Mapping[str, int], spared: Sequence[str], width: int) -> list[str]:
+    """The headings for which there is room: `columns` gives their cells, `spared` which go first."""
+    kept = dict(columns)
+    for heading in spared:
+        if sum(kept.values()) + _BETWEEN * (len(kept) - 1) <= width:
+            break
+        kept.pop(heading, None)
+    return list(kept)
+
+
+def table(columns: Sequence[str], *, right: Container[int] = (), wrapped: Container[int] = ()) -> Table:
+    """An empty table with these headings. Columns `right` hold numbers, columns `wrapped` may take many lines."""
+    made = Table(box=None, pad_edge=False, padding=(0, _BETWEEN, 0, 0), header_style=FAINT, show_edge=False)
+    for index, heading in enumerate(columns):
+        made.add_column(
+            Text(heading),
+            justify="right" if index in right else "left",
+            no_wrap=index not in wrapped,
+            overflow="fold" if index in wrapped else "ellipsis",
+        )
+    return made
+
+
+def cell(text: str, style: Style = PLAIN, *, cells: int = 60) -> Text:
+    """Any text as one line of a table."""
+    return Text(excerpt(text, cells), style=style)
+
+
+def number(value: int, style: Style = PLAIN) -> Text:
+    """A count; nothing is shown faintly."""
+    return Text(f"{value:,}", style=style) if value else Text(NONE, style=FAINT)
+
+
+def paragraph(text: str, style: Style = PLAIN) -> Text:
+    """Any text in full, wrapped where the width asks for it and cut nowhere: paths, commands, prompts."""
+    return Text(clean(text, lines=Lines.KEEP), style=style, overflow="fold")

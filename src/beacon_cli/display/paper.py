@@ -1,0 +1,62 @@
+"""Puts finished pictures and lines on stdout or stderr. A reader that has gone away is no error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import IO
+
+from rich.console import Console, RenderableType
+
+from beacon_cli.display.clean import clean
+
+WIDTH = 100
+"""The width where there is no terminal to ask."""
+
+
+def console(stream: IO[str]) -> Console:
+    """A console on this stream that takes text as it is: no markup, no emoji codes, no guessing of colours."""
+    found = Console(file=stream, markup=False, emoji=False, highlight=False)
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        found.width = WIDTH
+    return found
+
+
+def show(draw: Callable[[int], RenderableType], stream: IO[str]) -> None:
+    """Print what `draw` gives for the stream's width."""
+    paper = console(stream)
+    _quietly(lambda: paper.print(draw(paper.width)), stream)
+
+
+def say(lines: Iterable[str], stream: IO[str]) -> None:
+    """Print lines, made safe."""
+    text = "".join(clean(line) + "\n" for line in lines)
+    _quietly(lambda: stream.write(text), stream)
+
+
+def put(text: str, stream: IO[str]) -> None:
+    """Print text that is safe already (JSON in ASCII), with a line end."""
+    _quietly(lambda: stream.write(text + "\n"), stream)
+
+
+def restore_cursor() -> None:
+    """Show the cursor again, where a live display was torn away."""
+    if sys.stderr.isatty():
+        _quietly(lambda: sys.stderr.write("\x1b[?25h\n"), sys.stderr)
+
+
+def _quietly(write: Callable[[], object], stream: IO[str]) -> None:
+    try:
+        write()
+        stream.flush()
+    except (OSError, ValueError):
+        give_up(stream)
+
+
+def give_up(stream: IO[str]) -> None:
+    """Nobody reads any more: let everything that still comes go nowhere, the interpreter's last flush included."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        return

@@ -1,0 +1,192 @@
+"""Begin a run, or go on with one: open what it needs, conduct it, write its results, say how it ended."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
+from beacon_cli import events as ev
+from beacon_cli.errors import StoreError, UsageError
+from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
+from beacon_cli.operations import looking
+from beacon_cli.operations.orders import Continuation, Order, retargeted
+from beacon_cli.operations.stopping import Stop
+from beacon_cli.plan import Plan
+from beacon_cli.ports import Executor, Journal
+from beacon_cli.queues.memory import MemoryQueue
+from beacon_cli.results import Standings
+from beacon_cli.runs import RunFolder, Runs, RunState, new_run_id
+from beacon_cli.settings import Settings
+from beacon_cli.wiring import Show
+
+FAILED = 3
+"""The exit code of a run that ended and has not every answer."""
+
+
+def run(order: Order) -> int:
+    """Carry a job out; gives the exit code.
+
+    Raises:
+        BeaconError: the job is wrong, nothing could start, or a store failed.
+    """
+    settings = wiring.settings()
+    begun = _unfinished(settings, order.job) if order.resume else None
+    if begun:
+        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show))
+    job, spec = wiring.job(order.job, settings)
+    spec = retargeted(selection.narrow(spec, order.selection), order.executor)
+    return anyio.run(partial(_begin, order, settings, job, Plan(spec)))
+
+
+def go_on(continuation: Continuation) -> int:
+    """Go on with a run that was interrupted, or ask again what failed in it; gives the exit code.
+
+    Raises:
+        BeaconError: there is no such run, its job has changed, nothing could start, or a store failed.
+    """
+    settings = wiring.settings()
+    runs = Runs(settings.home)
+    folder = runs.find(continuation.run) if continuation.run else runs.latest(unfinished=True)
+    return anyio.run(partial(_go_on, continuation, settings, folder))
+
+
+def _unfinished(settings: Settings, job: Path) -> str | None:
+    """The id of the latest interrupted run of this job file, if there is one."""
+    path = str(job.absolute())
+    for summary in Runs(settings.home).summaries():
+        if summary.state is RunState.INTERRUPTED and summary.job_file == path:
+            return summary.run_id
+    return None
+
+
+async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan) -> int:
+    async with AsyncExitStack() as stack:
+        executor = await _prepared(stack, plan, rehearsal_speed=order.speed if order.rehearse else None)
+        run_id = order.run_id or new_run_id(time.time(), random.random)
+        folder = Runs(settings.home).create(run_id, job)
+        stack.enter_context(folder.writing())
+        kept = await stack.enter_async_context(journal.create(folder.journal))
+        opening = ev.RunStarted(
+            at=time.time(),
+            run_id=run_id,
+            spec=plan.spec,
+            planned=plan.planned,
+            fingerprint=plan.fingerprint,
+            rehearsal=order.rehearse or isinstance(plan.spec.target, SimulatedTarget),
+            beacon=__version__,
+            job_file=str(order.job.absolute()),
+            selection=order.selection,
+        )
+        standings, stop = await _conducted(plan, opening, Standings(), executor, kept, order.show)
+    return _closed(folder, plan, standings, stop, output=order.output, show=order.show)
+
+
+async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder) -> int:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder.writing())
+        recovered = replay.recover(folder.journal)
+        past = recovered.standings
+        if past.run is None:
+            raise UsageError(f"run {folder.run_id} never began; start a new one with `beacon run`")
+        plan = Plan(_present_spec(past.run, settings, amend=continuation.amend))
+        rehearsed = past.run.rehearsal and isinstance(plan.spec.target, ModalTarget)
+        executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if rehearsed else None)
+        kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered))
+        opening = ev.RunResumed(
+            at=time.time(),
+            run_id=past.run.run_id,
+            spec=plan.spec,
+            planned=plan.planned,
+            beacon=__version__,
+            again=continuation.again,
+        )
+        standings, stop = await _conducted(plan, opening, past, executor, kept, continuation.show)
+    return _closed(folder, plan, standings, stop, output=continuation.output, show=continuation.show)
+
+
+def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> Spec:
+    """The spec to go on with: as the run began, or as its job file has grown since.
+
+    Raises:
+        UsageError: the job file has changed, and that was not asked for or cannot be.
+    """
+    path = Path(began.job_file)
+    if not began.job_file or not path.exists():
+        return began.spec
+    now = selection.narrow(wiring.job(path, settings)[1], began.selection)
+    if isinstance(began.spec.target, SimulatedTarget):
+        now = retargeted(now, "simulated")
+    found = amendment.changes(began.spec, now)
+    if found.refused:
+        raise UsageError(
+            f"{path} has changed in a way that run {began.run_id} cannot take up: {'; '.join(found.refused)}."
+            " Begin a new run"
+        )
+    if found.added and not amend:
+        raise UsageError(
+            f"{path} has changed since run {began.run_id} began: {'; '.join(found.added)}."
+            " Take it up with --amend, or put the file back"
+        )
+    return now
+
+
+async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None) -> Executor:
+    """The run's executor, open and with everything resolved that the plan will call."""
+    rehearsed = rehearsal_speed is not None and isinstance(plan.spec.target, ModalTarget)
+    emulator = stack.enter_context(wiring.emulated(rehearsal_speed or 1.0)) if rehearsed else None
+    executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
+    await executor.prepare(plan.cells())
+    return executor
+
+
+async def _conducted(
+    plan: Plan,
+    opening: ev.RunStarted | ev.RunResumed,
+    standings: Standings,
+    executor: Executor,
+    kept: Journal,
+    show: Show,
+) -> tuple[Standings, Stop]:
+    stop = Stop(opening.run_id, standings)
+    async with wiring.display(show) as display:
+        try:
+            await conduct.conduct(
+                plan,
+                opening=opening,
+                recorder=conduct.Recorder(kept, standings, [display]),
+                queue=MemoryQueue(),
+                executor=executor,
+                stops=stop.wishes(),
+                clock=time.time,
+                rand=random.random,
+            )
+        except* StoreError as group:
+            raise _resumable(group, opening.run_id) from None
+    return standings, stop
+
+
+def _resumable(group: BaseExceptionGroup[StoreError], run_id: str) -> StoreError:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return StoreError(f"{first}. Mend that, then: beacon resume {run_id}")
+
+
+def _closed(
+    folder: RunFolder, plan: Plan, standings: Standings, stop: Stop, *, output: Path | None, show: Show
+) -> int:
+    """Write the results, show the summary, and say with which code to leave."""
+    folder.write_results(map(rows.to_line, replay.result_rows(folder.journal, plan.executions())))
+    if output:
+        folder.copy_results(output)
+    looking.summarise(standings, folder, sys.stderr if show is Show.JSON else sys.stdout)
+    if standings.interrupted:
+        return stop.exit_code
+    return 0 if standings.total("succeeded") == standings.planned else FAILED

@@ -1,0 +1,172 @@
+"""Looking at jobs and runs: what a job would do, which runs there are, what came of one. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from beacon_cli import replay, rows, selection, wiring
+from beacon_cli.behaviour.timing import Timings
+from beacon_cli.display import answers, listing, paper, summary
+from beacon_cli.errors import UsageError
+from beacon_cli.model import JsonObject, Selection
+from beacon_cli.operations.reaping import Orphans
+from beacon_cli.plan import Plan
+from beacon_cli.results import Standings
+from beacon_cli.runs import RunFolder, Runs, RunState, Summary
+
+
+def plan(job: Path, chosen: Selection, *, as_json: bool) -> None:
+    """Show the matrix of a job, its order, and the least time that its schedule takes."""
+    made = Plan(selection.narrow(wiring.job(job, wiring.settings())[1], chosen))
+    view = _view(made)
+    if as_json:
+        _print_json(_plan_record(made, view))
+    else:
+        paper.show(lambda _: listing.plan(view), sys.stdout)
+
+
+def runs(*, as_json: bool) -> None:
+    """List the runs, newest first."""
+    found = Runs(wiring.settings().home).summaries()
+    if as_json:
+        _print_json([{**msgspec.to_builtins(each), "started_at": rows.utc(each.started_at)} for each in found])
+    else:
+        paper.show(lambda width: listing.runs(map(_line, found), width), sys.stdout)
+
+
+def run(name: str, *, as_json: bool) -> None:
+    """Show one run, the latest if it is not named: how it stands, and its answers side by side."""
+    home = Runs(wiring.settings().home)
+    folder = home.find(name) if name else home.latest()
+    standings = replay.recover(folder.journal).standings
+    if standings.run is None:
+        raise UsageError(f"run {folder.run_id} never began; there is nothing to show")
+    found = replay.result_rows(folder.journal, Plan(standings.run.spec).executions())
+    if as_json:
+        for row in found:
+            paper.put(rows.to_line(row).decode().rstrip(), sys.stdout)
+        return
+    paper.show(lambda width: answers.answers(found, width), sys.stdout)
+    paper.say([""], sys.stdout)
+    summarise(standings, folder, sys.stdout)
+
+
+def summarise(standings: Standings, folder: RunFolder, stream: IO[str]) -> None:
+    """The end of a run in one picture, and where to go from there."""
+    hints = _hints(folder.summary())
+    paper.show(lambda width: summary.summary(standings, width, results=_where(folder), hints=hints), stream)
+
+
+def orphans(found: Sequence[Orphans], *, as_json: bool) -> None:
+    """Say which calls interrupted runs have left, and which of them have been ended."""
+    if as_json:
+        _print_json([msgspec.to_builtins(each) for each in found])
+    else:
+        paper.say(_orphan_lines(found), sys.stdout)
+
+
+def _orphan_lines(found: Sequence[Orphans]) -> Iterator[str]:
+    if not found:
+        yield "no interrupted run has left a call behind"
+    for each in found:
+        ended = None if each.ended is None else set(each.ended)
+        yield f"run {each.run_id}:"
+        for call in each.calls:
+            state = (
+                "may still run" if ended is None else "ended" if call in ended else "NOT confirmed to have ended"
+            )
+            yield f"  {call}  {state}"
+        if each.intents:
+            yield f"  and {each.intents} that may have been placed, whose ids nobody knows: see the provider's own list"
+
+
+def _view(made: Plan) -> listing.PlanView:
+    spec = made.spec
+    each = len(spec.questions) * (len(spec.contexts) or 1) * spec.repeats
+    fast, slow = Timings().service
+    return listing.PlanView(
+        job_id=spec.id,
+        schedule=spec.schedule.value,
+        counts=Counter({(region.id, model.id): each for region, model in made.cells()}),
+        order=_order(made),
+        concurrency=spec.limits.concurrency,
+        per_region=spec.limits.per_region,
+        regions_off=spec.regions_off,
+        bound=(made.lower_bound(lambda _: fast), made.lower_bound(lambda _: slow)),
+        service=(fast, slow),
+    )
+
+
+def _order(made: Plan) -> list[str]:
+    """The waves of a region by name: question, then context and repeat where there are several."""
+    spec = made.spec
+    several = spec.repeats > 1
+    return [
+        " ".join(
+            [
+                wave[0].question.id,
+                *([f"({wave[0].context.id})"] if wave[0].context else []),
+                *([f"#{wave[0].repeat}"] if several else []),
+            ]
+        )
+        for wave in made.waves(made.regions[0])
+    ]
+
+
+def _plan_record(made: Plan, view: listing.PlanView) -> JsonObject:
+    return {
+        "job_id": view.job_id,
+        "executions": len(made),
+        "schedule": view.schedule,
+        "matrix": [
+            {"region": region, "model": model, "executions": count}
+            for (region, model), count in view.counts.items()
+        ],
+        "order": list(view.order),
+        "regions_off": list(view.regions_off),
+        "limits": {"concurrency": view.concurrency, "per_region": view.per_region},
+        "seconds_at_least": {"fast": view.bound[0], "slow": view.bound[1]},
+    }
+
+
+def _line(each: Summary) -> listing.RunLine:
+    state = each.state.value
+    if each.open_calls and each.state is RunState.INTERRUPTED:
+        state = f"{state}, {each.open_calls} calls may still run"
+    return listing.RunLine(
+        run_id=each.run_id,
+        job_id=each.job or "",
+        state=state,
+        planned=each.planned,
+        succeeded=each.succeeded,
+        failed=each.failed,
+        skipped=each.skipped,
+        started_at=each.started_at,
+        rehearsal=each.rehearsal,
+    )
+
+
+def _where(folder: RunFolder) -> str:
+    return str(folder.results if folder.results.exists() else folder.path)
+
+
+def _hints(each: Summary) -> list[tuple[str, str]]:
+    hints = []
+    if each.open_calls and each.state is RunState.INTERRUPTED:
+        hints.append((f"{each.open_calls} calls may still run; end them", f"beacon reap {each.run_id}"))
+    if each.state is RunState.INTERRUPTED:
+        hints.append(("go on", f"beacon resume {each.run_id}"))
+    if each.failed or each.skipped:
+        hints.append(("ask again what failed", f"beacon retry {each.run_id}"))
+    return hints
+
+
+def _print_json(value: object) -> None:
+    paper.put(json.dumps(value, indent=2), sys.stdout)

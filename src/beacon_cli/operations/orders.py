@@ -1,0 +1,90 @@
+"""What the command line asks for, as values: the order of a run and the part of a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from beacon_cli.errors import UsageError
+from beacon_cli.model import ModalTarget, Schedule, Selection, SimulatedTarget, Spec
+from beacon_cli.names import quoted, suggestion
+from beacon_cli.wiring import Show
+
+REHEARSAL_SPEED = 10.0
+"""How many times faster than life a rehearsal runs unless told otherwise."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What `beacon run` was asked for. With `resume` it goes on with the job's latest interrupted run, if any."""
+
+    job: Path
+    selection: Selection = Selection()
+    executor: str | None = None
+    rehearse: bool = False
+    speed: float = REHEARSAL_SPEED
+    run_id: str | None = None
+    output: Path | None = None
+    resume: bool = False
+    show: Show = Show.PROGRESS
+
+
+class Continuation(msgspec.Struct, frozen=True, kw_only=True):
+    """What `beacon resume` and `beacon retry` were asked for. Without `run`, the latest unfinished one.
+
+    With `again`, what failed or was skipped is asked again; with `amend`, the job file may have grown.
+    """
+
+    run: str = ""
+    again: bool = False
+    amend: bool = False
+    speed: float = REHEARSAL_SPEED
+    output: Path | None = None
+    show: Show = Show.PROGRESS
+
+
+def show(*, json: bool, quiet: bool) -> Show:
+    """What is shown while a run goes on."""
+    return Show.JSON if json else Show.QUIET if quiet else Show.PROGRESS
+
+
+def select(
+    regions: list[str] | None,
+    models: list[str] | None,
+    questions: list[str] | None,
+    limit: int | None,
+    schedule: str | None,
+) -> Selection:
+    """What the command line keeps of a job.
+
+    Raises:
+        UsageError: there is no such schedule.
+    """
+    if schedule is not None and schedule not in list(Schedule):
+        raise UsageError(f"--schedule: there is no {quoted(schedule)}{suggestion(schedule, list(Schedule))}")
+    return Selection(
+        regions=tuple(regions or ()),
+        models=tuple(models or ()),
+        questions=tuple(questions or ()),
+        limit=limit,
+        schedule=Schedule(schedule) if schedule else None,
+    )
+
+
+def retargeted(spec: Spec, executor: str | None) -> Spec:
+    """The spec with the executor that `--executor` names.
+
+    Raises:
+        UsageError: there is none of that name, or the job says nothing of it.
+    """
+    match executor:
+        case None:
+            return spec
+        case "simulated":
+            target = spec.target if isinstance(spec.target, SimulatedTarget) else SimulatedTarget()
+            return msgspec.structs.replace(spec, target=target)
+        case "modal" if isinstance(spec.target, ModalTarget):
+            return spec
+        case "modal":
+            raise UsageError("--executor modal: the job says nothing of Modal; give it an executor.modal block")
+    raise UsageError(f"--executor: there is no {quoted(executor)}{suggestion(executor, ('modal', 'simulated'))}")

@@ -1,0 +1,94 @@
+"""Settings to executor, queue and display: the one room that knows every adapter.
+
+Heavy packages come in here, inside functions, and only for what is used. Decides nothing about a run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from beacon_cli import settings as configuration
+from beacon_cli import spec as jobs
+from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
+from beacon_cli.ports import Display, Executor
+from beacon_cli.settings import Settings
+
+
+class Show(StrEnum):
+    """What is shown while a run goes on."""
+
+    PROGRESS = "progress"
+    QUIET = "quiet"
+    JSON = "json"
+
+
+class Emulated(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an emulator listens, and the credentials (id and secret) that it lets in."""
+
+    url: str
+    token: tuple[str, str]
+
+
+def settings() -> Settings:
+    """The configuration for a command started here."""
+    return configuration.load(Path.cwd(), os.environ)
+
+
+def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
+    """A job file as it is, and what it says.
+
+    Raises:
+        SpecError: it is wrong; every fault is named.
+    """
+    data = jobs.read(path)
+    limits = jobs.Allowed(
+        regions=allowed.regions,
+        regions_off=allowed.regions_off,
+        gpus_total=allowed.gpus_total,
+        gpus_per_region=allowed.gpus_per_region,
+    )
+    return data, jobs.parse(data, path, limits)
+
+
+@contextmanager
+def emulated(speed: float) -> Iterator[Emulated]:
+    """An emulator beside the run, for the body; gives where it listens and what it lets in."""
+    from beacon_cli.emulator import server
+    from beacon_cli.emulator.provider import Settings as Workspace
+
+    with server.running(Workspace(speed=speed)) as address:
+        yield Emulated(url=address.url, token=(address.token_id, address.token_secret))
+
+
+def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextManager[Executor]:
+    """The executor that the job's target names, against Modal itself or against an emulator."""
+    match spec.target:
+        case ModalTarget() as target:
+            from beacon_cli.executors.modal import ModalExecutor
+
+            return ModalExecutor(
+                target,
+                sampling=spec.sampling,
+                limits=spec.limits,
+                server_url=emulator.url if emulator else None,
+                token=emulator.token if emulator else None,
+            )
+        case SimulatedTarget():
+            from beacon_cli.executors.simulated import SimulatedExecutor
+
+            return SimulatedExecutor(spec.target, limits=spec.limits)
+
+
+def display(show: Show) -> AbstractAsyncContextManager[Display]:
+    """What shows the run: live on a terminal, plain lines elsewhere, JSON lines on stdout, or nothing."""
+    from beacon_cli.display import choice, paper
+
+    stderr = paper.console(sys.stderr)
+    return choice.choose(sys.stdout, stderr, json=show is Show.JSON, quiet=show is Show.QUIET)

@@ -1,0 +1,124 @@
+"""Whatever a remote function returns becomes an outcome that can be written down, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beacon_cli.executors.answers import DROPPED, MESSAGE_CHARACTERS, PROVENANCE_BYTES, cut, outcome_of
+from beacon_cli.model import ErrorKind, Failed, Succeeded
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.complex_numbers()
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner) | st.sets(st.text())
+    ),
+    max_leaves=20,
+)
+RETURNED = st.dictionaries(
+    st.sampled_from(["response", "status", "error", "container", "task_id", "cold_start", "API_TOKEN", "x"]),
+    ANYTHING | st.just("error"),
+)
+
+
+@given(ANYTHING | RETURNED)
+def test_every_return_value_becomes_an_outcome_that_can_be_journalled(returned: Any) -> None:
+    """Anything at all gives a success or a failure whose JSON can be written and read back."""
+    outcome = outcome_of(returned, 1000)
+    assert isinstance(outcome, Succeeded | Failed)
+    assert msgspec.json.decode(msgspec.json.encode(outcome))["outcome"] in {"succeeded", "failed"}
+
+
+@given(st.text(), st.integers(0, 200))
+def test_a_cut_keeps_whole_characters_and_tells_the_length(text: str, most: int) -> None:
+    """The cut text is a beginning of the whole, at most so long, and less than one character shorter."""
+    kept, cut_from = cut(text, most)
+    whole = text.encode()
+    assert text.startswith(kept)
+    assert len(kept.encode()) <= most
+    assert cut_from == (None if len(whole) <= most else len(whole))
+    assert kept == text or len(kept.encode()) > most - 4
+
+
+def test_a_cut_carries_lone_surrogates() -> None:
+    """Text that UTF-8 cannot carry is cut like any other."""
+    assert cut("a\ud800b" * 10, 4) == ("a\ud800", 50)
+
+
+def test_an_error_is_the_models_own_words() -> None:
+    """`status: error` is a failure of the model with its words, cut, and with the rest kept."""
+    outcome = outcome_of({"status": "error", "error": "e" * 10_000, "region": "eu", "response": "no"}, 1000)
+    assert isinstance(outcome, Failed)
+    assert (outcome.kind, outcome.transient) == (ErrorKind.MODEL, True)
+    assert len(outcome.message) < MESSAGE_CHARACTERS + 50
+    assert outcome.provenance == {"region": "eu"}
+
+
+def test_container_and_warmth_are_recognised() -> None:
+    """`container`, or else `task_id`, and `cold_start` become fields; of a wrong type they are left out."""
+    good = outcome_of({"response": "a", "task_id": "ta-1", "cold_start": False, "model": "m"}, 10)
+    odd = outcome_of({"response": "a", "container": 7, "cold_start": "yes"}, 10)
+    assert isinstance(good, Succeeded)
+    assert (good.container, good.cold_start, good.provenance) == ("ta-1", False, {"model": "m"})
+    assert isinstance(odd, Succeeded)
+    assert (odd.container, odd.cold_start) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["MODAL_IDENTITY_TOKEN", "token", "hf_token", "apiKey", "api_key", "password", "client_secret", "TOKEN_ID"],
+)
+def test_secrets_are_dropped_and_it_is_said(key: str) -> None:
+    """What is named like a credential is not kept, at any depth; its name is."""
+    outcome = outcome_of({"response": "a", key: "hunter2", "env": {key: "hunter2"}}, 10)
+    assert isinstance(outcome, Succeeded)
+    assert "hunter2" not in str(outcome)
+    assert outcome.provenance[DROPPED] == [key, key]
+
+
+def test_counts_of_tokens_are_no_secrets() -> None:
+    """`tokens_generated` and the like stay."""
+    outcome = outcome_of({"response": "a", "tokens_generated": 5, "max_tokens": 9, "token_count": 3}, 10)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.provenance == {"tokens_generated": 5, "max_tokens": 9, "token_count": 3}
+
+
+def test_provenance_is_capped_by_leaving_out_the_largest() -> None:
+    """More than the cap is not kept; what fits stays, and what went is named."""
+    outcome = outcome_of({"response": "a", "log": "x" * PROVENANCE_BYTES, "model": "m"}, 10)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.provenance == {"model": "m", DROPPED: ["log"]}
+
+
+def bomb() -> dict[str, Any]:
+    """A value that doubles with each of its levels when it is walked."""
+    level: Any = "lol"
+    for _ in range(35):
+        level = [level, level]
+    return {"response": "a", "bomb": level}
+
+
+def cycle() -> dict[str, Any]:
+    """A value that holds itself."""
+    inner: list[Any] = []
+    inner.append(inner)
+    return {"response": "a", "cycle": inner}
+
+
+@pytest.mark.parametrize("returned", [bomb(), cycle(), {"response": "a", "n": 2**70}, {"response": "a", 1: 2}])
+def test_what_cannot_be_written_down_is_refused_quickly(returned: dict[Any, Any]) -> None:
+    """Cycles, bombs, integers beyond 64 bits and keys that are not text are bad answers."""
+    outcome = outcome_of(returned, 10)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is ErrorKind.BAD_ANSWER
