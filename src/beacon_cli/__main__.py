@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import FrameType
+
+from beacon_cli import signals
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    signal.signal(signal.SIGINT, _leave_at_once)
+    signals.catch(_leave_at_once)
     from beacon_cli.cli import app
     from beacon_cli.cli.exits import exit_code
 
@@ -20,7 +21,7 @@ def main() -> None:
         sys.exit(exit_code(error, debug="--debug" in sys.argv))
 
 
-def _leave_at_once(number: int, _frame: FrameType | None) -> None:
+def _leave_at_once(number: signal.Signals) -> None:
     """Nothing is running yet or any more: a run has its own way to stop."""
     os._exit(128 + number)
 
