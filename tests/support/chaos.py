@@ -127,6 +127,10 @@ class Provider(msgspec.Struct, frozen=True):
         wanted = frozenset(executions)
         return [record for record in whole_records(self.ledger) if record.get("execution") in wanted]
 
+    def count(self, event: str, executions: Iterable[str]) -> int:
+        """How many records of this kind there are for these executions."""
+        return sum(record["event"] == event for record in self.records(executions))
+
     def placed(self, executions: Iterable[str]) -> Counter[str]:
         """How many calls of each execution the provider has taken."""
         return Counter(record["execution"] for record in self.records(executions) if record["event"] == "placed")
@@ -162,7 +166,7 @@ def provider(folder: Path, rules: Iterable[Record], *, speed: float = 200.0) -> 
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """A process that has ended. `seconds` is its life."""
+    """A process that has ended; `code` is what a shell would say."""
 
     code: int
     out: str
@@ -244,7 +248,8 @@ def ended(process: subprocess.Popen[str], seconds: float = PATIENCE) -> Ended:
     out, err = process.communicate(timeout=seconds)
     assert "Traceback" not in (err or ""), err
     assert "Exception" not in (err or ""), err
-    return Ended(process.returncode, out or "", err or "")
+    code = process.returncode
+    return Ended(128 - code if code < 0 else code, out or "", err or "")
 
 
 def at_size(process: subprocess.Popen[str], path: Path, size: int) -> bool:
@@ -259,7 +264,7 @@ def at_size(process: subprocess.Popen[str], path: Path, size: int) -> bool:
     return False
 
 
-def is_ready_for(process: subprocess.Popen[str], number: int) -> bool:
+def catches(process: subprocess.Popen[str], number: int) -> bool:
     """Whether the process catches this signal (Linux alone tells)."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
