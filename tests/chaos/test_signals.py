@@ -11,6 +11,7 @@ import pytest
 from tests.support.chaos import (
     EXECUTIONS,
     House,
+    Record,
     Told,
     at_size,
     catches,
@@ -40,6 +41,10 @@ def _underway(house: House, rng: random.Random, *, word: str = "hangs") -> subpr
     return process
 
 
+def _cancelled(records: list[Record]) -> int:
+    return sum(record["event"] == "attempt_cancelled" for record in records)
+
+
 def _stuck(house: House, word: str) -> subprocess.Popen[str]:
     """A run whose nine first executions all hang, with their ids on disk."""
     house.write_job([f"It {word}"] * 2)
@@ -52,7 +57,7 @@ def _stuck(house: House, word: str) -> subprocess.Popen[str]:
 
 @draws(6, 50)
 def test_nothing_runs_after_a_signal(house: House, told: Told, draw: int) -> None:
-    """Ctrl-C at a random point: the code of the signal, no call alive 5 s after, and a resume goes on."""
+    """Ctrl-C at a random point: the code of the signal, no call alive 5 s after, and the way to go on."""
     rng = dice("signal", draw)
     number = signal.SIGINT if draw % 3 else rng.choice(_EACH)
     process = _underway(house, rng, word=rng.choice(["hangs", "hangs", "stubborn"]))
@@ -63,13 +68,7 @@ def test_nothing_runs_after_a_signal(house: House, told: Told, draw: int) -> Non
     executions = house.executions("r")
     gone = until(lambda: not house.provider.alive(executions), "no call alive 5 s after the exit", 5)
     records = house.records("r")
-    cancelled = [record for record in records if record["event"] == "attempt_cancelled"]
-    ends = house.provider.ends(executions)
-    told(
-        "a signal at a random point",
-        calls_cancelled=len(cancelled),
-        answers_lost_to_the_cancellation=sum(ends.get(record["call_id"]) == "done" for record in cancelled),
-    )
+    told("a signal at a random point", calls_cancelled=_cancelled(records))
     assert stopped.code == _CODES[number], stopped.err
     assert seconds < 8, f"{seconds:.1f} s until the exit"
     assert gone < 5
@@ -79,6 +78,31 @@ def test_nothing_runs_after_a_signal(house: House, told: Told, draw: int) -> Non
     assert left(records).calls == {}
     assert "beacon resume r" in stopped.out + stopped.err
     assert len(house.results("r")) == EXECUTIONS
+
+
+@draws(2, 50)
+def test_no_answer_is_lost_to_a_signal(house: House, told: Told, draw: int) -> None:
+    """Stopped at a random point and resumed: no execution has two answers at the provider, all have one here."""
+    rng = dice("stop and go", draw)
+    house.write_job(["Why?"] * 8, schedule=rng.choice(["lockstep", "lanes"]))
+    process = house.start("run", "job.yaml", "--run-id", "r", "--quiet")
+    at_size(process, house.journal("r"), int((0.1 + 0.8 * rng.random()) * _JOURNAL))
+    stop(process, signal.SIGINT)
+    assert ended(process).code == 130
+    resumed = house.beacon("resume", "r", "--quiet")
+    assert resumed.code == 0, resumed.err
+    executions = house.executions("r")
+    records = house.records("r")
+    done = house.provider.done(executions)
+    told(
+        "Ctrl-C, then resume to the end",
+        calls_cancelled=_cancelled(records),
+        answers_that_crossed_it=sum(record["event"] == "call_reattached" for record in records)
+        - sum(record["event"] == "attempt_failed" for record in records),
+    )
+    assert len(done) == EXECUTIONS
+    assert set(done.values()) == {1}
+    assert [row["status"] for row in house.results("r")] == ["succeeded"] * EXECUTIONS
 
 
 @pytest.mark.parametrize("number", _EACH, ids=lambda number: number.name)

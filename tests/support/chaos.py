@@ -141,11 +141,9 @@ class Provider(msgspec.Struct, frozen=True):
         ended = {record["call"] for record in records if record["event"] == "finished"}
         return {record["call"] for record in records if record["event"] == "placed"} - ended
 
-    def ends(self, executions: Iterable[str]) -> dict[str, str]:
-        """How each call of these executions that has ended did so: done, crashed, timed_out, cancelled."""
-        return {
-            record["call"]: record["how"] for record in self.records(executions) if record["event"] == "finished"
-        }
+    def done(self, executions: Iterable[str]) -> Counter[str]:
+        """How many answers the provider has made for each execution."""
+        return Counter(record["execution"] for record in self.records(executions) if record.get("how") == "done")
 
 
 @contextmanager
