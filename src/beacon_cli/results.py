@@ -266,7 +266,9 @@ class Standings:
             cell.warm += not cold
 
     def _attempt_failed(self, event: ev.AttemptFailed) -> None:
-        may_run = isinstance(event.failure, TimedOut) and not event.failure.ended
+        may_run = not event.ended
+        if event.execution in self._reattached and _reason(event.failure)[0] is ErrorKind.GONE:
+            self.recovery.gone += 1
         if event.retry_in is not None:
             progress = self._ended(event.execution, State.WAITING, may_run=may_run)
             progress.until = event.at + event.retry_in
@@ -317,7 +319,6 @@ class Standings:
         if execution in self._reattached:
             self._reattached.discard(execution)
             self.recovery.recovered += state is State.SUCCEEDED
-            self.recovery.gone += state is State.WAITING
         self.running.pop(execution, None)
         self.waiting.pop(execution, None)
         return progress

@@ -27,6 +27,7 @@ from tests.contracts.executing import (
 )
 
 from beacon_cli.behaviour.script import Effect, Rule, Script
+from beacon_cli.errors import StoreError
 from beacon_cli.executors.simulated import SimulatedExecutor
 from beacon_cli.model import (
     Cancelled,
@@ -99,6 +100,17 @@ async def test_the_call_is_told_once_and_before_the_outcome(opened: Open) -> Non
         await executor.attempt(asking(), 1, book.placed)
     assert len(book.ids) == 1
     assert book.ids[0]
+
+
+async def test_a_store_that_fails_is_no_failure_of_the_model(opened: Open) -> None:
+    """What the journal raises while the call's id is written passes through the executor as it is."""
+
+    async def full(_call_id: str) -> None:
+        raise StoreError("disk full")
+
+    async with opened() as executor:
+        with pytest.raises(StoreError, match="disk full"):
+            await executor.attempt(asking(), 1, full)
 
 
 async def test_an_answer_that_comes_before_its_id_is_on_disk_is_kept(opened: Open) -> None:
