@@ -130,6 +130,8 @@ class Standings:
 
     def __init__(self) -> None:
         self.run: ev.RunStarted | None = None
+        self.began_at: float = 0.0
+        """When the run started or, later, was resumed: the time that has gone by counts from here."""
         self.regions: dict[str, RegionStanding] = {}
         self.executions: dict[str, Progress] = {}
         self.running: dict[str, Progress] = {}
@@ -150,6 +152,8 @@ class Standings:
         self.interrupted: str | None = None
         self.finished: ev.RunFinished | None = None
         self._reattached: set[str] = set()
+        self._answered: set[tuple[str, str]] = set()
+        """The models, by region, that have ended an execution since `began_at`: they run warm from then on."""
         self.latest: float = 0.0
         """`at` of the newest event."""
 
@@ -174,6 +178,7 @@ class Standings:
 
     def _run_started(self, event: ev.RunStarted) -> None:
         self.run = event
+        self.began_at = event.at
         self.regions = {
             region: RegionStanding(id=region, planned=planned) for region, planned in event.planned.items()
         }
@@ -181,7 +186,10 @@ class Standings:
     def _run_resumed(self, event: ev.RunResumed) -> None:
         if self.run is not None:
             self.run = msgspec.structs.replace(self.run, spec=event.spec, planned=event.planned)
+        self.began_at = event.at
         self.interrupted = self.finished = None
+        self.warmth.clear()
+        self._answered.clear()
         for name, planned in event.planned.items():
             region = self.regions.setdefault(name, RegionStanding(id=name, planned=planned))
             region.planned = planned
@@ -252,7 +260,7 @@ class Standings:
     def _attempt_succeeded(self, event: ev.AttemptSucceeded) -> None:
         progress = self._ended(event.execution, State.SUCCEEDED)
         region, cell = self._region(progress.region), self._cell(progress)
-        self._pace(region, cell, event.at)
+        self._pace(region, progress.model, event.at)
         region.succeeded += 1
         cell.succeeded += 1
         cell.seconds += event.seconds
@@ -276,7 +284,7 @@ class Standings:
             return
         progress = self._ended(event.execution, State.FAILED, may_run=may_run)
         region, cell = self._region(progress.region), self._cell(progress)
-        self._pace(region, cell, event.at)
+        self._pace(region, progress.model, event.at)
         region.failed += 1
         cell.failed += 1
         progress.failure, message = _reason(event.failure)
@@ -343,14 +351,12 @@ class Standings:
     def _cell(self, progress: Progress) -> CellStanding:
         return self.cells[progress.region, progress.model]
 
-    @staticmethod
-    def _pace(region: RegionStanding, cell: CellStanding, at: float) -> None:
+    def _pace(self, region: RegionStanding, model: str, at: float) -> None:
         region.ended_at = at
-        if cell.succeeded + cell.failed == 0:
-            region.paced_from = at
-            region.paced = 0
-        else:
-            region.paced += 1
+        region.paced += 1
+        if (region.id, model) not in self._answered:
+            self._answered.add((region.id, model))
+            region.paced_from, region.paced = at, 0
 
     def _region(self, region: str) -> RegionStanding:
         return self.regions[region]

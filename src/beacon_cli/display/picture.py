@@ -321,7 +321,7 @@ def _times(scene: _Scene) -> list[str]:
     if scene.standings.finished is not None:
         done = clock(scene.standings.finished.seconds)
         return [f"finished in {done}", done]
-    elapsed, rest = clock(scene.now - scene.run.at), left(scene.standings, scene.now)
+    elapsed, rest = clock(scene.now - scene.standings.began_at), left(scene.standings, scene.now)
     if rest is None:
         return [f"{elapsed} elapsed, time left not known yet", f"{elapsed}, left: unknown", elapsed]
     rest = max(1, ceil(rest))

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 from tests.unit.display.safety import unsafe
-from tests.unit.display.streams import BEGIN, HOSTILE, Plot, played
+from tests.unit.display.streams import BEGIN, HOSTILE, Plot, played, resumed
 
 from beacon_cli.display.answers import answers
 from beacon_cli.display.listing import PlanView, RunLine, plan, runs
 from beacon_cli.display.summary import summary
-from beacon_cli.results import Standings
+from beacon_cli.results import Standings, fold
 
 WIDTHS = (20, 40, 80, 160, 300)
 TROUBLED = Plot(retried=0.15, failing=0.05, dead=("asia",))
@@ -81,6 +81,15 @@ def test_the_summary_of_a_real_run_has_no_label() -> None:
 def test_an_interrupted_run_says_so() -> None:
     """The summary names what stopped it."""
     assert "interrupted (SIGINT)" in text(summary(played(TROUBLED._replace(stop_after=30)), 80), 80)
+
+
+def test_what_resuming_found_is_counted() -> None:
+    """Calls found again and answers recovered stand in the summary of a resumed run, and only there."""
+    standings = fold(resumed(Plot(), 150))
+    recovered = standings.recovery.recovered
+    assert recovered
+    assert f"{recovered} answers recovered, paid for once" in text(summary(standings, 80), 80)
+    assert "resumed" not in text(summary(played(Plot()), 80), 80)
 
 
 def test_a_run_that_never_started_has_a_summary() -> None:
@@ -192,6 +201,8 @@ def test_nothing_hostile_comes_out_of_a_table(width: int) -> None:
         schedule="lanes",
         counts={(HOSTILE, HOSTILE): 1},
         order=[HOSTILE],
+        bound=(1.0, 2.0),
+        service=(1.0, 2.0),
         concurrency=1,
         per_region=1,
         regions_off=[HOSTILE],
