@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from typing import IO
 
@@ -38,12 +37,6 @@ def say(lines: Iterable[str], stream: IO[str]) -> None:
 def put(text: str, stream: IO[str]) -> None:
     """Print text that is safe already (JSON in ASCII), with a line end."""
     _quietly(lambda: stream.write(text + "\n"), stream)
-
-
-def restore_cursor() -> None:
-    """Show the cursor again, where a live display was torn away."""
-    if sys.stderr.isatty():
-        _quietly(lambda: sys.stderr.write("\x1b[?25h\n"), sys.stderr)
 
 
 def _quietly(write: Callable[[], object], stream: IO[str]) -> None:

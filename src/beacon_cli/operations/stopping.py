@@ -38,7 +38,6 @@ class Stop:
         """Leave within the second; say which calls may still run, and what ends them."""
         calls = list(self._standings.open_calls)
         intents = self._standings.intents
-        paper.restore_cursor()
         paper.say(
             [
                 f"beacon: stopped at once; {len(calls)} calls may still run and cost money",

@@ -206,8 +206,6 @@ def test_nothing_hostile_comes_out_of_a_table(width: int) -> None:
         concurrency=1,
         per_region=1,
         regions_off=[HOSTILE],
-        bound=(0.0, 0.0),
-        service=(0.0, 0.0),
     )
     rows = [
         row("us", HOSTILE, HOSTILE, HOSTILE, context=HOSTILE),
