@@ -220,7 +220,7 @@ def from_line(line: bytes) -> Event:
 
     Raises:
         ValueError: the line is no JSON, as when only a part of it was written.
-        msgspec.ValidationError: it is JSON and no event of this version.
+        msgspec.ValidationError: it is JSON and no event of this version. This is a ValueError as well.
     """
     try:
         event: Event = _decode(line)

@@ -28,7 +28,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     """It was stopped without an outcome: pending, if the run is resumed."""
     PENDING = "pending"
-    """It began before the run was resumed, and goes on when its turn comes."""
+    """It began and was left, as its region was given up or its run was resumed; its turn may come again."""
 
 
 class RegionState(StrEnum):
@@ -310,8 +310,15 @@ class Standings:
         region = self._region(event.region)
         if region.state is RegionState.GIVEN_UP:
             region.skipped = region.planned - region.succeeded - region.failed - region.cancelled
+            self._leave_waiting(event.region)
         else:
             region.state = RegionState.FINISHED
+
+    def _leave_waiting(self, region: str) -> None:
+        for key in [key for key, progress in self.waiting.items() if progress.region == region]:
+            progress = self.waiting.pop(key)
+            progress.state = State.PENDING
+            progress.until = None
 
     def _run_interrupted(self, event: ev.RunInterrupted) -> None:
         self.interrupted = event.reason

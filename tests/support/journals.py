@@ -210,6 +210,10 @@ class Story:
 
     def _region(self, region: str, state: str) -> ev.Event:
         self.regions[region] = state
+        if state == "finished":
+            for execution in self._of(region):
+                if self.phases[execution.id] == "waiting":
+                    self.phases[execution.id] = "lost"
         match state:
             case "running":
                 return ev.RegionStarted(at=self.at, region=region, waited=0.0)
@@ -247,12 +251,12 @@ class Story:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> list[ev.Event]:
-    """The journal of a run of `PLAN`, up to any moment."""
+def stories(draw: st.DrawFn) -> tuple[list[ev.Event], Story]:
+    """The journal of a run of `PLAN`, up to any moment, and where everything stands then."""
     story = Story()
     told: list[ev.Event] = [start()]
     for choice in draw(st.lists(st.integers(0, 1 << 16), max_size=60)):
         steps = story.steps()
         told.append(steps[choice % len(steps)]())
         story.at += 1.0
-    return told
+    return told, story
