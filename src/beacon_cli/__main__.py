@@ -6,12 +6,13 @@ import io
 import os
 import signal
 import sys
-from types import FrameType
+
+from beacon_cli import signals
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    signal.signal(signal.SIGINT, _leave_at_once)
+    signals.catch(_leave_at_once)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows what it can
@@ -24,7 +25,7 @@ def main() -> None:
         sys.exit(exit_code(error, debug="--debug" in sys.argv))
 
 
-def _leave_at_once(number: int, _frame: FrameType | None) -> None:
+def _leave_at_once(number: signal.Signals) -> None:
     """Nothing is running yet or any more: a run has its own way to stop."""
     os._exit(128 + number)
 

@@ -53,6 +53,8 @@ class Progress(msgspec.Struct, kw_only=True):
     queued_at: float
     started_at: float
     call_id: str | None = None
+    unanswered: bool = False
+    """Of that call no outcome is known: it may have its answer, also if it was cancelled since."""
     until: float | None = None
     """While `WAITING`: when it is tried again."""
     failure: ErrorKind | None = None
@@ -240,6 +242,7 @@ class Standings:
             progress.attempts = event.attempt
             progress.started_at = event.at
             progress.call_id = None
+            progress.unanswered = False
             progress.until = None
             progress.failure = None
         self.running[event.execution] = progress
@@ -247,6 +250,7 @@ class Standings:
     def _call_placed(self, event: ev.CallPlaced) -> None:
         progress = self.executions[event.execution]
         progress.call_id = event.call_id
+        progress.unanswered = True
         self.open_calls[event.call_id] = event.execution
 
     def _call_reattached(self, event: ev.CallReattached) -> None:
@@ -329,6 +333,7 @@ class Standings:
     def _ended(self, execution: str, state: State, *, may_run: bool = False) -> Progress:
         progress = self.executions[execution]
         progress.state = state
+        progress.unanswered &= may_run or state is State.CANCELLED
         if progress.call_id is not None and not may_run:
             self.open_calls.pop(progress.call_id, None)
         if execution in self._reattached:
@@ -417,5 +422,4 @@ def pending(standings: Standings, execution: str) -> Pending | None:
         return Pending()
     if progress.state in {State.SUCCEEDED, State.FAILED}:
         return None
-    call_id = progress.call_id if progress.call_id in standings.open_calls else None
-    return Pending(attempts=progress.attempts, call_id=call_id)
+    return Pending(attempts=progress.attempts, call_id=progress.call_id if progress.unanswered else None)

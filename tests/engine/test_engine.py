@@ -267,6 +267,30 @@ def test_resume_asks_again_what_is_gone() -> None:
         assert told.seconds == pytest.approx(8 * 4.0)
 
 
+def test_an_answer_that_crossed_its_cancellation_is_collected() -> None:
+    """A call that had its answer when it was cancelled was paid for: resume collects it and asks nothing again."""
+    first = run(spec(), Scripted(), stop_after=6.0)
+    executor = Scripted(kept={f"fc-{n}": Succeeded(response="just in time") for n in range(10, 14)})
+    told = run(spec(), executor, past=[*first.events, resumed(make(spec()))])
+    assert sorted(executor.collected) == [f"fc-{n}" for n in range(10, 19)]
+    assert len(executor.began) == 72 - 9 - 4
+    standings = told.standings
+    assert (standings.recovery.reattached, standings.recovery.recovered, standings.recovery.gone) == (9, 4, 5)
+    assert standings.total("succeeded") == 72
+    assert not standings.open_calls
+
+
+def test_a_reaped_call_may_have_its_answer() -> None:
+    """A call that had ended before somebody reaped it is collected like any other."""
+    past = _killed(run(spec(), Scripted()), after_event=ev.CallPlaced)
+    (call_id,) = fold(past).open_calls
+    reaped = [*past[:-1], ev.OrphanEnded(at=9.0, call_id=call_id), past[-1]]
+    executor = Scripted(kept={call_id: Succeeded(response="paid for")})
+    told = run(spec(), executor, past=reaped)
+    assert (executor.collected, len(executor.began)) == ([call_id], 71)
+    assert told.standings.total("succeeded") == 72
+
+
 def test_resume_counts_an_intent_without_an_id() -> None:
     """An attempt of which only the intent is on disk may have run: it is counted and asked again."""
     past = _killed(run(spec(), Scripted()), after_event=ev.AttemptStarted)

@@ -95,8 +95,10 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan) -> in
             job_file=str(order.job.absolute()),
             selection=order.selection,
         )
-        standings, stop = await _conducted(plan, opening, Standings(), executor, kept, order.show)
-    return _closed(folder, plan, standings, stop, output=order.output, show=order.show)
+        standings = Standings()
+        code = await _carried_out(plan, opening, standings, executor, kept, folder, order)
+    _summarise(standings, folder, order.show)
+    return code
 
 
 async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder) -> int:
@@ -118,8 +120,9 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             beacon=__version__,
             again=continuation.again,
         )
-        standings, stop = await _conducted(plan, opening, past, executor, kept, continuation.show)
-    return _closed(folder, plan, standings, stop, output=continuation.output, show=continuation.show)
+        code = await _carried_out(plan, opening, past, executor, kept, folder, continuation)
+    _summarise(past, folder, continuation.show)
+    return code
 
 
 def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> Spec:
@@ -157,30 +160,36 @@ async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float
     return executor
 
 
-async def _conducted(
+async def _carried_out(
     plan: Plan,
     opening: ev.RunStarted | ev.RunResumed,
     standings: Standings,
     executor: Executor,
     kept: Journal,
-    show: Show,
-) -> tuple[Standings, Stop]:
+    folder: RunFolder,
+    asked: Order | Continuation,
+) -> int:
+    """Conduct the run and write its results, listening to signals all the while; gives the exit code."""
     stop = Stop(opening.run_id, standings)
-    async with wiring.display(show) as display:
+    with stop.caught():
         try:
-            await conduct.conduct(
-                plan,
-                opening=opening,
-                recorder=conduct.Recorder(kept, standings, [display]),
-                queue=MemoryQueue(),
-                executor=executor,
-                stops=stop.wishes(),
-                clock=time.time,
-                rand=random.random,
-            )
+            async with wiring.display(asked.show) as display:
+                await conduct.conduct(
+                    plan,
+                    opening=opening,
+                    recorder=conduct.Recorder(kept, standings, [display]),
+                    queue=MemoryQueue(),
+                    executor=executor,
+                    stops=stop.wishes(),
+                    clock=time.time,
+                    rand=random.random,
+                )
+            _write_results(folder, plan, asked.output)
         except* StoreError as group:
             raise _resumable(group, opening.run_id) from None
-    return standings, stop
+    if standings.interrupted:
+        return stop.exit_code
+    return 0 if standings.total("succeeded") == standings.planned else FAILED
 
 
 def _resumable(group: BaseExceptionGroup[StoreError], run_id: str) -> StoreError:
@@ -190,14 +199,11 @@ def _resumable(group: BaseExceptionGroup[StoreError], run_id: str) -> StoreError
     return StoreError(f"{first}. Mend that, then: beacon resume {run_id}")
 
 
-def _closed(
-    folder: RunFolder, plan: Plan, standings: Standings, stop: Stop, *, output: Path | None, show: Show
-) -> int:
-    """Write the results, show the summary, and say with which code to leave."""
+def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
     folder.write_results(map(rows.to_line, replay.result_rows(folder.journal, plan.executions())))
     if output:
         folder.copy_results(output)
+
+
+def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
     looking.summarise(standings, folder, sys.stderr if show is Show.JSON else sys.stdout)
-    if standings.interrupted:
-        return stop.exit_code
-    return 0 if standings.total("succeeded") == standings.planned else FAILED

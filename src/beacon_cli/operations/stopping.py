@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from beacon_cli import signals
-from beacon_cli.display import paper
+from beacon_cli.display.clean import clean
 from beacon_cli.results import Standings
 
 
 class Stop:
-    """The first signal ends the run in order, the second at once."""
+    """The first signal ends the run in order, the second at once. Made on the event loop of the run."""
 
     def __init__(self, run_id: str, standings: Standings) -> None:
         self._run_id = run_id
         self._standings = standings
-        self._signal: int | None = None
+        self._signal: signal.Signals | None = None
+        self._asked = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
     @property
     def exit_code(self) -> int:
         """128 and the signal's number; a run that its own time limit stopped leaves as by Ctrl-C."""
         return 128 + (self._signal or signal.SIGINT)
 
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Listen to signals for the body: none of them ends the process but the second."""
+        with signals.caught(self._heard):
+            yield
+
     async def wishes(self) -> AsyncIterator[str]:
-        """The name of the first signal; the second one is not waited for by anybody."""
-        async for received in signals.stops():
-            if self._signal is not None:
-                self._abandon()
-            self._signal = received
-            yield received.name
+        """The name of the first signal, once it has come."""
+        await self._asked.wait()
+        if self._signal is not None:
+            yield self._signal.name
+
+    def _heard(self, number: signal.Signals) -> None:
+        if self._signal is not None:
+            self._abandon()
+        self._signal = number
+        self._loop.call_soon_threadsafe(self._asked.set)  # a handler runs outside the loop, and has to wake it
 
     def _abandon(self) -> NoReturn:
         """Leave within the second; say which calls may still run, and what ends them."""
         calls = list(self._standings.open_calls)
         intents = self._standings.intents
-        paper.say(
-            [
-                f"beacon: stopped at once; {len(calls)} calls may still run and cost money",
-                *(f"  {call_id}" for call_id in calls),
-                *([f"  and {intents} more, whose ids had not come yet"] if intents else []),
-                f"End them:  beacon reap {self._run_id}",
-                f"Go on:     beacon resume {self._run_id}",
-            ],
-            sys.stderr,
-        )
+        lines = [
+            f"beacon: stopped at once; {len(calls)} calls may still run and cost money",
+            *(f"  {call_id}" for call_id in calls),
+            *([f"  and {intents} more, whose ids had not come yet"] if intents else []),
+            f"End them:  beacon reap {self._run_id}",
+            f"Go on:     beacon resume {self._run_id}",
+        ]
+        cursor = "\x1b[?25h\n" if os.isatty(2) else ""
+        with suppress(OSError):  # past the stream's own buffer: this may have come in the midst of a write to it
+            os.write(2, (cursor + "".join(clean(line) + "\n" for line in lines)).encode(errors="replace"))
         os._exit(self.exit_code)
