@@ -6,6 +6,8 @@ command gives: the summary at the end, or with `--json` the lines for programs, 
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import IO, Self
@@ -42,7 +44,14 @@ class Displays:
             await display.handle(event, standings)
 
 
-def choose(stdout: IO[str], stderr: Console, *, json: bool = False, quiet: bool = False) -> Displays:
+def choose(
+    stdout: IO[str],
+    stderr: Console,
+    *,
+    json: bool = False,
+    quiet: bool = False,
+    now: Callable[[], float] = time.time,
+) -> Displays:
     """The displays of a run: `json` adds lines for programs on `stdout`, `quiet` leaves out progress.
 
     With both streams on a terminal, JSON lines and a live picture would paint over each other: progress is plain.
@@ -54,5 +63,5 @@ def choose(stdout: IO[str], stderr: Console, *, json: bool = False, quiet: bool 
     if can_paint and not (json and stdout.isatty()):
         from beacon_cli.display.live import Live
 
-        return Displays(*displays, Live(stderr))
-    return Displays(*displays, Plain(stderr.file))
+        return Displays(*displays, Live(stderr, now=now))
+    return Displays(*displays, Plain(stderr.file, now=now))

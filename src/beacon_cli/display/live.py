@@ -16,6 +16,7 @@ from typing import Self
 from rich.console import Console
 from rich.text import Text
 
+from beacon_cli.display.aside import Asides
 from beacon_cli.display.outlet import Outlet
 from beacon_cli.display.picture import render
 from beacon_cli.display.ticking import Ticking
@@ -39,6 +40,7 @@ class Live:
         self._console = console
         self._now = now
         self._outlet = Outlet(console.file)
+        self._asides = Asides()
         self._ticking = Ticking(self._paint, _EVERY)
         self._signs = ASCII if console.options.ascii_only else UNICODE
         self._standings: Standings | None = None
@@ -54,6 +56,7 @@ class Live:
 
     async def __aenter__(self) -> Self:
         self._ticked = time.monotonic()
+        self._asides.catch()
         await self._ticking.start()
         return self
 
@@ -61,6 +64,7 @@ class Live:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await self._ticking.stop()
+        self._asides.release()
         self._paint(last=True)
         await self._outlet.finish()
 
@@ -79,21 +83,22 @@ class Live:
             lines = render(self._standings, self._now(), width, max(1, height - 1), self._signs)
             after = self._encoded(lines)
         except Exception as error:  # noqa: BLE001  a fault in drawing must not end a run that costs money
+            self._asides.release()
+            self._outlet.write("\n".join([*self._asides.take(), ""]))
             self._outlet.give_up(error)
             return
         if asleep:
             self._painted, self._widths = (), ()
-        if after != self._painted or width != self._width:
-            self._outlet.write(self._frame(after, width))
+        aside = self._asides.take()
+        if aside or after != self._painted or width != self._width:
+            self._outlet.write(self._frame([*aside, *after], width))
             self._painted, self._widths, self._width = after, tuple(line.cell_len for line in lines), width
 
     def _encoded(self, lines: Sequence[Text]) -> tuple[str, ...]:
-        encoded: list[str] = []
-        for line in lines:
-            with self._console.capture() as capture:
-                self._console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False, end="")
-            encoded.append(capture.get())
-        return tuple(encoded)
+        with self._console.capture() as capture:
+            for line in lines:
+                self._console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        return tuple(capture.get().split("\n")[:-1])
 
     def _frame(self, after: Sequence[str], width: int) -> str:
         if width == self._width:

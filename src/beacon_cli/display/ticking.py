@@ -17,25 +17,28 @@ class Ticking:
     def __init__(self, tick: Callable[[], None], every: float) -> None:
         self._tick = tick
         self._every = every
+        self._ticks: anyio.CancelScope | None = None
         self._tasks: TaskGroup | None = None
 
     async def start(self) -> None:
         """Begin; the first call comes after `every` seconds."""
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
-        self._tasks = tasks
-        tasks.start_soon(self._run)
+        self._tasks, self._ticks = tasks, anyio.CancelScope()
+        tasks.start_soon(self._run, self._ticks)
 
     async def stop(self) -> None:
         """End, in the task that began. Not cancelled itself, so that what comes after is done as well."""
-        if self._tasks is None:
+        if self._tasks is None or self._ticks is None:
             return
+        # The task has a scope of its own: a group whose scope is cancelled passes that on to who waits for it.
+        self._ticks.cancel()
         self._tasks.cancel_scope.shield = True
-        self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
         self._tasks = None
 
-    async def _run(self) -> None:
-        while True:
-            await anyio.sleep(self._every)
-            self._tick()
+    async def _run(self, ticks: anyio.CancelScope) -> None:
+        with ticks:
+            while True:
+                await anyio.sleep(self._every)
+                self._tick()

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from weakref import WeakSet
 
 import msgspec
 from grpclib.config import Configuration
+from grpclib.protocol import H2Protocol
 from grpclib.server import Server
 
 from beacon_cli.behaviour import script as scripts
@@ -29,6 +32,8 @@ HOST = "127.0.0.1"
 TOKEN_ID = "ak-emulator"  # noqa: S105 - opens nothing but the emulator
 TOKEN_SECRET = "as-emulator"  # noqa: S105 - the same
 _WINDOW = 64 * 1024 * 1024
+_TURNS = 5
+"""Turns of the event loop in which a connection that is being taken, or closed, is taken or closed."""
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +52,40 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+class _Listening(Server):
+    """A gRPC server that also closes the connections it has accepted: grpclib's own leaves them open."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
+        super().__init__([plane], config=config, status_details_codec=StatusDetails())
+        self._accepted: WeakSet[H2Protocol] = WeakSet()
+
+    def _protocol_factory(self) -> H2Protocol:
+        protocol = super()._protocol_factory()
+        self._accepted.add(protocol)
+        return protocol
+
+    async def end(self, listener: socket.socket) -> None:
+        """Stop listening, end what is being answered, and close every connection."""
+        # asyncio trips over a connection that it has accepted when its server closes: let that come to rest first.
+        with suppress(NotImplementedError):
+            asyncio.get_running_loop().remove_reader(listener)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        self.close()
+        for protocol in list(self._accepted):
+            if hasattr(protocol, "connection"):
+                protocol.connection.close()
+        try:
+            async with asyncio.timeout(1):
+                await self.wait_closed()
+        except TimeoutError:  # a client that reads nothing holds its connection's end up
+            return
+        finally:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def serving(
     settings: Settings, *, port: int = 0, ledger: Path | None = None, apps: tuple[App, ...] = APPS
@@ -60,22 +99,23 @@ async def serving(
         book = Ledger(ledger)
     except OSError as error:
         raise StartError(f"the ledger {ledger} cannot be written: {error.strerror}") from error
-    provider = Provider(settings, book)
-    config = Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
-    plane = ControlPlane(provider, apps, (TOKEN_ID, TOKEN_SECRET))
-    server = Server([plane], config=config, status_details_codec=StatusDetails())
+    listener = socket.socket()
     try:
-        await server.start(HOST, port)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
     except OSError as error:
+        listener.close()
         book.close()
         raise StartError(f"port {port} of {HOST} cannot be used: {error.strerror}; choose another") from error
+    provider = Provider(settings, book)
+    server = _Listening(ControlPlane(provider, apps, (TOKEN_ID, TOKEN_SECRET)))
     try:
-        bound = server._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]  # noqa: SLF001 - no other way to a free port's number
+        await server.start(sock=listener)
+        bound = listener.getsockname()[1]
         book.write("serving", asyncio.get_running_loop().time(), port=bound, apps=[app.name for app in apps])
         yield Address(url=f"http://{HOST}:{bound}")
     finally:
-        server.close()
-        await server.wait_closed()
+        await server.end(listener)
         provider.close()
         book.close()
 
@@ -149,7 +189,10 @@ async def serve(
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+        try:
+            loop.add_signal_handler(number, told.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(told.set))
     async with serving(settings, port=port, ledger=ledger) as address:
         for name, value in address.environment().items():
             say(f"export {name}={shlex.quote(value)}")

@@ -76,7 +76,7 @@ def _orphan_lines(found: Sequence[Orphans]) -> Iterator[str]:
     if not found:
         yield "no interrupted run has left a call behind"
     for each in found:
-        ended = None if each.ended is None else set(each.ended)
+        ended = each.ended
         yield f"run {each.run_id}:"
         for call in each.calls:
             state = (
@@ -84,7 +84,7 @@ def _orphan_lines(found: Sequence[Orphans]) -> Iterator[str]:
             )
             yield f"  {call}  {state}"
         if each.intents:
-            yield f"  and {each.intents} that may have been placed, whose ids nobody knows: see the provider's own list"
+            yield f"  and {each.intents} that may have been placed; nobody knows their ids: ask the provider"
 
 
 def _view(made: Plan) -> listing.PlanView:
