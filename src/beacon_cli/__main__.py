@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -11,11 +12,14 @@ from types import FrameType
 def main() -> None:
     """Run the command line and leave with its exit code."""
     signal.signal(signal.SIGINT, _leave_at_once)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale that lacks a character must not end a command
+            stream.reconfigure(errors="backslashreplace")
     from beacon_cli.cli import app
     from beacon_cli.cli.exits import exit_code
 
     try:
-        app()
+        sys.exit(app(standalone_mode=False))  # Typer's own way to show errors trusts what was typed
     except Exception as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         sys.exit(exit_code(error, debug="--debug" in sys.argv))
 

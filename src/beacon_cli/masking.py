@@ -13,7 +13,7 @@ MASK = "[credential withheld]"
 
 _NAME = re.compile(
     r"(?:token|tokenid|jwt|bearer|signature"
-    r"|(?:secret|password|passwd|passphrase|pwd|credential|cookie|accesskey|accesskeyid|apikey|privatekey|sshkey)s?"
+    r"|(?:secret|password|passwd|passphrase|credential|cookie|accesskey|accesskeyid|apikey|privatekey|sshkey)s?"
     r"|authori[sz]ation|connectionstring|dsn)$"
     r"|^(?:token|secret)(?=[-_. ])",
     re.IGNORECASE,

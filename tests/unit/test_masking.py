@@ -56,6 +56,8 @@ def test_names_of_credentials(name: str) -> None:
         "secretary",
         "keyboard",
         "BEACON_HOME",
+        "PWD",
+        "OLDPWD",
         "",
     ],
 )
