@@ -32,7 +32,7 @@ def exit_code(error: Exception, *, debug: bool) -> int:
 
 
 def _of_typer(error: Exception) -> bool:
-    """Whether the command line could not be understood. Typer brings its own classes, under other names each year."""
+    """Whether the command line could not be understood. Each version of Typer has its own classes for that."""
     return hasattr(error, "format_message")
 
 
