@@ -141,8 +141,8 @@ class FileJournal:
         self.queue.put(entry)
         await _wait(entry.turn)
         if not self._wakes_in_order:
-            # This entry is the head of the settled ones: its task goes on and lets the next follow. No cancellation
-            # comes between, as only asyncio has one that knows no shield.
+            # This entry is the head of the settled ones: its task goes on and lets the next follow. No
+            # cancellation comes between, as only asyncio has one that knows no shield.
             self._settled.popleft()
             if self._settled:
                 self._settled[0].turn.set()
