@@ -131,7 +131,8 @@ def test_the_plan_is_a_matrix_with_sums() -> None:
         concurrency=10,
         per_region=3,
         regions_off=["asia"],
-        bound=99.0,
+        bound=(99.0, 165.0),
+        service=(3.0, 5.0),
     )
     shown = text(plan(view), 80)
     assert "24 executions, lockstep, at most 10 at a time, 3 in a region" in shown
@@ -140,7 +141,7 @@ def test_the_plan_is_a_matrix_with_sums() -> None:
     assert "all  16  8   24" in shown
     assert "q1, q2" in shown
     assert "asia: switched off" in shown
-    assert "1:39 or more" in shown
+    assert "1:39 to 2:45 at least, with answers of 3 to 5 s" in shown
 
 
 def test_answers_stand_side_by_side() -> None:
@@ -194,6 +195,8 @@ def test_nothing_hostile_comes_out_of_a_table(width: int) -> None:
         concurrency=1,
         per_region=1,
         regions_off=[HOSTILE],
+        bound=(0.0, 0.0),
+        service=(0.0, 0.0),
     )
     rows = [
         row("us", HOSTILE, HOSTILE, HOSTILE, context=HOSTILE),
