@@ -53,7 +53,8 @@ def go_on(continuation: Continuation) -> int:
     """
     settings = wiring.settings()
     runs = Runs(settings.home)
-    folder = runs.find(continuation.run) if continuation.run else runs.latest(unfinished=True)
+    name, unfinished = continuation.run, not continuation.again
+    folder = runs.find(name) if name else runs.latest(unfinished=unfinished)
     return anyio.run(partial(_go_on, continuation, settings, folder))
 
 
