@@ -6,7 +6,8 @@ from hypothesis import given
 from tests.support.journals import PLAN, Story, stories
 
 from beacon_cli import events as ev
-from beacon_cli.results import Standings, State, fold, pending
+from beacon_cli.counts import State
+from beacon_cli.results import Standings, fold, pending
 
 PHASES = {
     "intent": State.RUNNING,
