@@ -153,8 +153,10 @@ class Standings:
 
     def _call_reattached(self, event: ev.CallReattached) -> None:
         progress = self.executions[event.execution]
+        self.waiting.pop(event.execution, None)
         self._uncount(progress)
         progress.state = State.RUNNING
+        progress.until = None
         self.running[event.execution] = progress
         self.recovery.reattached += 1
         self._reattached.add(event.execution)
