@@ -2,13 +2,14 @@
 
     python benchmarks/journal.py [--executions 100000] [--in-flight 10] [--folder .]
 
-Prints executions a second for both event loops (three events an execution, each on disk before the task goes on),
-and the time and memory that a fold of the finished file takes.
+Prints executions a second for the disk alone and for both event loops (three events an execution, each on disk
+before the task goes on), and the time and memory that a fold of the finished file takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import anyio
 
-from beacon_cli.events import AttemptStarted, AttemptSucceeded, CallPlaced, Event, RunStarted
+from beacon_cli.events import AttemptStarted, AttemptSucceeded, CallPlaced, Event, RunStarted, to_line
 from beacon_cli.journal import FileJournal, create
 from beacon_cli.model import Model, Question, Region, SimulatedTarget, Spec, Succeeded
 from beacon_cli.replay import recover
@@ -90,6 +91,20 @@ def peak_memory() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
+def write_bare(path: Path, executions: int, in_flight: int) -> None:
+    """Measure what the disk itself allows: the same lines, one write and one sync for as many as are in flight."""
+    lines = [to_line(event) for number in range(in_flight) for event in execution_events(number)]
+    groups = [b"".join(lines[at : at + in_flight]) for at in range(0, len(lines), in_flight)]
+    begun = time.perf_counter()
+    with path.open("wb", buffering=0) as file:
+        for _ in range(0, executions, in_flight):
+            for group in groups:
+                file.write(group)
+                os.fsync(file.fileno())
+    seconds = time.perf_counter() - begun
+    print(f"disk    alone    {executions / seconds:9,.0f} executions/s {seconds:7.1f} s")
+
+
 def write(backend: str, path: Path, executions: int, in_flight: int) -> None:
     """Measure the appends on one event loop."""
     begun, worked = time.perf_counter(), time.process_time()
@@ -123,6 +138,7 @@ def main() -> None:
         return read(options.read)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         paths = {backend: Path(folder, f"{backend}.jsonl") for backend in ("asyncio", "trio")}
+        write_bare(Path(folder, "bare"), options.executions, options.in_flight)
         for backend, path in paths.items():
             write(backend, path, options.executions, options.in_flight)
         sys.stdout.flush()

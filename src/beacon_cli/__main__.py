@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -12,6 +13,9 @@ from beacon_cli import signals
 def main() -> None:
     """Run the command line and leave with its exit code."""
     signals.catch(_leave_at_once)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows what it can
     from beacon_cli.cli import app
     from beacon_cli.cli.exits import exit_code
 

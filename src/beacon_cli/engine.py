@@ -103,21 +103,23 @@ class _Trial:
 
     execution: Execution
     number: int
-    found: str | None
     queued_at: float
+    call_id: str | None
+    """The attempt's call, or one placed earlier whose outcome is still to come."""
+    is_found: bool = False
+    """Whether the call was placed before this try."""
     tries: int = 0
 
-    def begin(self) -> str | None:
-        """Count one more try; gives the call of an earlier process that is to be waited for first."""
-        found, self.found = self.found, None
+    def begin(self) -> None:
+        """Count one more try: of the call that may still give its answer, else of a new attempt."""
         self.tries += 1
-        self.number += found is None
-        return found
+        self.is_found = self.call_id is not None
+        self.number += not self.is_found
 
-    def opening(self, at: float, found: str | None) -> ev.CallReattached | ev.AttemptStarted:
+    def opening(self, at: float) -> ev.CallReattached | ev.AttemptStarted:
         execution = self.execution
-        if found:
-            return ev.CallReattached(at=at, execution=execution.id, attempt=self.number, call_id=found)
+        if self.call_id is not None:
+            return ev.CallReattached(at=at, execution=execution.id, attempt=self.number, call_id=self.call_id)
         return ev.AttemptStarted(
             at=at,
             execution=execution.id,
@@ -130,9 +132,9 @@ class _Trial:
             queued_at=self.queued_at,
         )
 
-    def stopped(self, at: float, call_id: str | None, *, ended: bool) -> ev.AttemptCancelled:
+    def stopped(self, at: float, *, ended: bool) -> ev.AttemptCancelled:
         return ev.AttemptCancelled(
-            at=at, execution=self.execution.id, attempt=self.number, call_id=call_id, ended=ended
+            at=at, execution=self.execution.id, attempt=self.number, call_id=self.call_id, ended=ended
         )
 
 
@@ -140,7 +142,7 @@ def _is_lost(outcome: Outcome) -> bool:
     return isinstance(outcome, Cancelled) or (isinstance(outcome, Failed) and outcome.kind is ErrorKind.GONE)
 
 
-def _lost(call_id: str) -> Failed:
+def _lost(call_id: str | None) -> Failed:
     return Failed(kind=ErrorKind.GONE, message=f"call {call_id} has no answer any more", transient=True)
 
 
@@ -182,7 +184,9 @@ class _RegionWork:
         todo = pending(self._crew.past, execution.id)
         if todo is None:
             return
-        trial = _Trial(execution=execution, number=todo.attempts, found=todo.call_id, queued_at=self._crew.clock())
+        trial = _Trial(
+            execution=execution, number=todo.attempts, call_id=todo.call_id, queued_at=self._crew.clock()
+        )
         while True:
             async with self._slots.slot(execution.order), self._crew.limiter:
                 if self._given_up.is_set():
@@ -197,70 +201,86 @@ class _RegionWork:
     async def _attempt(self, trial: _Trial) -> Decision:
         """Make one attempt, say what came of it, and hand on what policy decides."""
         began = anyio.current_time()
-        found = trial.begin()
-        outcome = await self._outcome(trial, found)
+        trial.begin()
+        outcome = await self._outcome(trial)
         decision: Decision
-        if found and _is_lost(outcome):
-            outcome, decision = _lost(found), Retry(wait=0.0)
+        if trial.is_found and _is_lost(outcome):
+            outcome, decision = _lost(trial.call_id), Retry(wait=0.0)
             trial.tries -= 1
         else:
             decision = policy.after(outcome, trial.tries, self._retry, self._crew.rand)
-        await self._say(trial, outcome, decision, anyio.current_time() - began)
+        ended = await self._settle(trial, outcome, decision)
+        await self._say(trial, outcome, decision, seconds=anyio.current_time() - began, ended=ended)
         if not isinstance(decision, Retry) and self._breaker.ended(outcome) and not self._given_up.is_set():
             await self._give_up(outcome)
         return decision
 
-    async def _outcome(self, trial: _Trial, found: str | None) -> Outcome:
-        """Wait for the outcome of a new call, or of the one `found`, no longer than the limit.
+    async def _outcome(self, trial: _Trial) -> Outcome:
+        """Wait for the outcome of a new call, or of the one placed earlier, no longer than the limit.
 
-        A call whose wait ends without an outcome, for whatever reason, is ended at the provider.
+        A call whose wait ends by an exception is ended at the provider, whatever the exception.
         """
         crew, execution = self._crew, trial.execution
-        calls = [found] if found else []
 
         async def placed(call_id: str) -> None:
-            calls.append(call_id)
+            trial.call_id = call_id
             await crew.emit(
                 ev.CallPlaced(at=crew.clock(), execution=execution.id, attempt=trial.number, call_id=call_id)
             )
 
-        outcome: Outcome | None = None
+        outcome: Outcome = TimedOut(after=self._timeout)
         try:
-            await crew.emit(trial.opening(crew.clock(), found))
+            await crew.emit(trial.opening(crew.clock()))
             with anyio.move_on_after(self._timeout):
-                if found:
-                    outcome = await crew.executor.collect(execution, found)
+                if trial.call_id is not None:
+                    outcome = await crew.executor.collect(execution, trial.call_id)
                 else:
                     outcome = await crew.executor.attempt(execution, trial.number, placed)
-            return outcome or TimedOut(after=self._timeout, ended=await self._end(calls))
         except BaseException as error:
             with CancelScope(shield=True):
-                ended = await self._end(calls)
+                ended = await self._end(trial)
                 if isinstance(error, get_cancelled_exc_class()):
-                    await crew.emit(trial.stopped(crew.clock(), calls[0] if calls else None, ended=ended))
+                    await crew.emit(trial.stopped(crew.clock(), ended=ended))
             raise
+        return outcome
 
-    async def _end(self, calls: list[str]) -> bool:
-        return await self._crew.executor.cancel(calls[0]) if calls else True
+    async def _settle(self, trial: _Trial, outcome: Outcome, decision: Decision) -> bool:
+        """Leave no call behind: one that may still run is waited for in the next try, or ended. True: it has."""
+        if isinstance(outcome, Failed) and outcome.unsettled and isinstance(decision, Retry):
+            return trial.call_id is None
+        ended = True
+        if isinstance(outcome, TimedOut) or (isinstance(outcome, Failed) and outcome.unsettled):
+            with CancelScope(shield=True):
+                ended = await self._end(trial)
+        trial.call_id = None
+        return ended
 
-    async def _say(self, trial: _Trial, outcome: Outcome, decision: Decision, seconds: float) -> None:
+    async def _end(self, trial: _Trial) -> bool:
+        return trial.call_id is None or await self._crew.executor.cancel(trial.call_id)
+
+    async def _say(
+        self, trial: _Trial, outcome: Outcome, decision: Decision, *, seconds: float, ended: bool
+    ) -> None:
         at, execution, number = self._crew.clock(), trial.execution.id, trial.number
+        event: ev.Event
         match outcome:
             case Succeeded():
-                await self._crew.emit(
-                    ev.AttemptSucceeded(
-                        at=at, execution=execution, attempt=number, seconds=seconds, answer=outcome
-                    )
+                event = ev.AttemptSucceeded(
+                    at=at, execution=execution, attempt=number, seconds=seconds, answer=outcome
                 )
             case Cancelled():
-                await self._crew.emit(trial.stopped(at, None, ended=True))
+                event = trial.stopped(at, ended=True)
             case failure:
-                wait = decision.wait if isinstance(decision, Retry) else None
-                await self._crew.emit(
-                    ev.AttemptFailed(
-                        at=at, execution=execution, attempt=number, seconds=seconds, failure=failure, retry_in=wait
-                    )
+                event = ev.AttemptFailed(
+                    at=at,
+                    execution=execution,
+                    attempt=number,
+                    seconds=seconds,
+                    failure=failure,
+                    retry_in=decision.wait if isinstance(decision, Retry) else None,
+                    ended=ended,
                 )
+        await self._crew.emit(event)
 
     async def _give_up(self, outcome: Outcome) -> None:
         self._given_up.set()

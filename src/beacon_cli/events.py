@@ -109,13 +109,17 @@ class AttemptSucceeded(_Event, frozen=True, kw_only=True):
 
 
 class AttemptFailed(_Event, frozen=True, kw_only=True):
-    """The attempt failed. It is tried again in `retry_in` seconds; None: the execution failed for good."""
+    """The attempt failed. It is tried again in `retry_in` seconds; None: the execution failed for good.
+
+    `ended` is False where the call is not known to have ended: it may still run, and a retry waits for it first.
+    """
 
     execution: str
     attempt: int
     seconds: float
     failure: Failed | TimedOut
     retry_in: float | None
+    ended: bool = True
 
 
 class AttemptCancelled(_Event, frozen=True, kw_only=True):
@@ -216,7 +220,7 @@ def from_line(line: bytes) -> Event:
 
     Raises:
         ValueError: the line is no JSON, as when only a part of it was written.
-        msgspec.ValidationError: it is JSON and no event of this version.
+        msgspec.ValidationError: it is JSON and no event of this version. This is a ValueError as well.
     """
     try:
         event: Event = _decode(line)

@@ -94,9 +94,11 @@ async def _writing(path: Path, descriptor: int, size: int, disk: Disk) -> AsyncI
     try:
         yield journal
     finally:
-        await journal.end()
-        thread.join()
-        os.close(descriptor)
+        try:
+            await journal.end()
+        finally:
+            thread.join()
+            os.close(descriptor)
 
 
 class FileJournal:
@@ -141,8 +143,8 @@ class FileJournal:
         self.queue.put(entry)
         await _wait(entry.turn)
         if not self._wakes_in_order:
-            # This entry is the head of the settled ones: its task goes on and lets the next follow. No cancellation
-            # comes between, as only asyncio has one that knows no shield.
+            # This entry is the head of the settled ones: its task goes on and lets the next follow. Nothing is
+            # raised before, as only asyncio has a cancellation that knows no shield.
             self._settled.popleft()
             if self._settled:
                 self._settled[0].turn.set()

@@ -223,23 +223,23 @@ class Succeeded(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", 
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag="failed"):
-    """The attempt failed. Only a `transient` failure may be tried again, not before `retry_after` seconds."""
+    """The attempt failed. Only a `transient` failure may be tried again, not before `retry_after` seconds.
+
+    `unsettled` says that the wait failed and not the call: it was placed and may still give its answer.
+    """
 
     kind: ErrorKind
     message: str
     transient: bool
     retry_after: float | None = None
+    unsettled: bool = False
     provenance: Mapping[str, Any] = {}
 
 
 class TimedOut(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag="timed_out"):
-    """No answer came within `after` seconds; the call was cancelled.
-
-    `ended` is False where the provider did not confirm that it has ended: it may still run.
-    """
+    """No answer came within `after` seconds."""
 
     after: float
-    ended: bool = True
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", tag="cancelled"):

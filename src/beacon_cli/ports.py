@@ -37,8 +37,9 @@ class Executor(Protocol):
 
         `placed(call_id)` is awaited exactly once, as soon as the provider has taken the call and before the
         wait, and cannot be skipped by a cancellation that comes between the two. An attempt that was never taken
-        calls it not at all. Failures of the remote side are returned, never raised. A cancellation leaves the
-        remote call alone: `cancel` ends it.
+        calls it not at all. Failures of the remote side are returned, never raised; what `placed` raises passes. A
+        failure of the wait alone is `unsettled`: the call may still run. A cancellation leaves the remote call
+        alone: `cancel` ends it.
         """
 
     async def collect(self, execution: Execution, call_id: str) -> Outcome:

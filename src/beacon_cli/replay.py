@@ -169,11 +169,17 @@ def _apply(path: Path, standings: Standings, record: Record) -> None:
 
 
 def _event(line: bytes) -> Event | None:
-    """The line's event; None where the line is no JSON or lacks its end."""
+    """The line's event; None where the line is no JSON or lacks its end.
+
+    Raises:
+        msgspec.ValidationError: it is whole, and no event.
+    """
     if not line.endswith(b"\n"):
         return None
     try:
         return from_line(line)
+    except msgspec.ValidationError:  # a ValueError too, but the line is whole
+        raise
     except (ValueError, RecursionError):
         return None
 

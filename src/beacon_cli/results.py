@@ -7,124 +7,22 @@ the journal, so that a run of many thousands fits in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from sys import intern
 from typing import Any, ClassVar
 
 import msgspec
 
 from beacon_cli import events as ev
+from beacon_cli.counts import (
+    CellStanding,
+    FailureStanding,
+    Progress,
+    Recovery,
+    RegionStanding,
+    RegionState,
+    State,
+)
 from beacon_cli.model import ErrorKind, Failed, TimedOut
-
-
-class State(StrEnum):
-    """Where an execution that has begun stands."""
-
-    RUNNING = "running"
-    WAITING = "waiting"
-    """It failed and is tried again later."""
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    """It was stopped without an outcome: pending, if the run is resumed."""
-    PENDING = "pending"
-    """It began before the run was resumed, and goes on when its turn comes."""
-
-
-class RegionState(StrEnum):
-    """Where a region stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    GIVEN_UP = "given up"
-    FINISHED = "finished"
-
-
-class Progress(msgspec.Struct, kw_only=True):
-    """Where one execution stands. `call_id` is the newest call's id."""
-
-    region: str
-    model: str
-    question: str
-    context: str | None
-    repeat: int
-    state: State
-    attempts: int
-    queued_at: float
-    started_at: float
-    call_id: str | None = None
-    unanswered: bool = False
-    """Of that call no outcome is known: it may have its answer, also if it was cancelled since."""
-    until: float | None = None
-    """While `WAITING`: when it is tried again."""
-    failure: ErrorKind | None = None
-    """While `FAILED`: of which kind."""
-
-
-class RegionStanding(msgspec.Struct, kw_only=True):
-    """The counts of one region. `cold` and `warm` count answers that said how their container was."""
-
-    id: str
-    planned: int
-    state: RegionState = RegionState.QUEUED
-    succeeded: int = 0
-    failed: int = 0
-    skipped: int = 0
-    cancelled: int = 0
-    retries: int = 0
-    cold: int = 0
-    warm: int = 0
-    reason: str = ""
-    started_at: float | None = None
-    question: str = ""
-    """The question begun last."""
-    ended_at: float | None = None
-    """When an execution ended last, in success or for good."""
-    paced_from: float | None = None
-    """When a model's first execution ended last: from here on, no cold start slows the region."""
-    paced: int = 0
-    """Executions that have ended since `paced_from`."""
-
-    @property
-    def ended(self) -> int:
-        """Executions that will not change any more in this run."""
-        return self.succeeded + self.failed + self.skipped
-
-
-class CellStanding(msgspec.Struct, kw_only=True):
-    """The counts of one model in one region. Made when its first attempt starts."""
-
-    succeeded: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    retries: int = 0
-    cold: int = 0
-    warm: int = 0
-    seconds: float = 0.0
-    """The sum over answers of the attempt that gave it."""
-    slowest: float = 0.0
-
-
-class FailureStanding(msgspec.Struct, kw_only=True):
-    """How many executions failed for good with one kind of error, and the newest of them as an example."""
-
-    count: int = 0
-    region: str = ""
-    model: str = ""
-    question: str = ""
-    message: str = ""
-
-
-class Recovery(msgspec.Struct, kw_only=True):
-    """What resuming found: calls placed before, and what became of them."""
-
-    reattached: int = 0
-    recovered: int = 0
-    """Re-attached calls that gave their answer: paid for once, not asked again."""
-    gone: int = 0
-    """Re-attached calls that the provider no longer knows, or that had been cancelled: asked again."""
-    may_have_run: int = 0
-    """Attempts of which only the intent was on disk: nobody knows whether a call was placed; asked again."""
 
 
 class Standings:
@@ -132,6 +30,8 @@ class Standings:
 
     def __init__(self) -> None:
         self.run: ev.RunStarted | None = None
+        self.began_at: float = 0.0
+        """When the run started or, later, was resumed: the time that has gone by counts from here."""
         self.regions: dict[str, RegionStanding] = {}
         self.executions: dict[str, Progress] = {}
         self.running: dict[str, Progress] = {}
@@ -152,6 +52,8 @@ class Standings:
         self.interrupted: str | None = None
         self.finished: ev.RunFinished | None = None
         self._reattached: set[str] = set()
+        self._answered: set[tuple[str, str]] = set()
+        """The models, by region, that have ended an execution since `began_at`: they run warm from then on."""
         self.latest: float = 0.0
         """`at` of the newest event."""
 
@@ -176,6 +78,7 @@ class Standings:
 
     def _run_started(self, event: ev.RunStarted) -> None:
         self.run = event
+        self.began_at = event.at
         self.regions = {
             region: RegionStanding(id=region, planned=planned) for region, planned in event.planned.items()
         }
@@ -183,7 +86,10 @@ class Standings:
     def _run_resumed(self, event: ev.RunResumed) -> None:
         if self.run is not None:
             self.run = msgspec.structs.replace(self.run, spec=event.spec, planned=event.planned)
+        self.began_at = event.at
         self.interrupted = self.finished = None
+        self.warmth.clear()
+        self._answered.clear()
         for name, planned in event.planned.items():
             region = self.regions.setdefault(name, RegionStanding(id=name, planned=planned))
             region.planned = planned
@@ -247,8 +153,10 @@ class Standings:
 
     def _call_reattached(self, event: ev.CallReattached) -> None:
         progress = self.executions[event.execution]
+        self.waiting.pop(event.execution, None)
         self._uncount(progress)
         progress.state = State.RUNNING
+        progress.until = None
         self.running[event.execution] = progress
         self.recovery.reattached += 1
         self._reattached.add(event.execution)
@@ -256,7 +164,7 @@ class Standings:
     def _attempt_succeeded(self, event: ev.AttemptSucceeded) -> None:
         progress = self._ended(event.execution, State.SUCCEEDED)
         region, cell = self._region(progress.region), self._cell(progress)
-        self._pace(region, cell, event.at)
+        self._pace(region, progress.model, event.at)
         region.succeeded += 1
         cell.succeeded += 1
         cell.seconds += event.seconds
@@ -270,7 +178,9 @@ class Standings:
             cell.warm += not cold
 
     def _attempt_failed(self, event: ev.AttemptFailed) -> None:
-        may_run = isinstance(event.failure, TimedOut) and not event.failure.ended
+        may_run = not event.ended
+        if event.execution in self._reattached and _reason(event.failure)[0] is ErrorKind.GONE:
+            self.recovery.gone += 1
         if event.retry_in is not None:
             progress = self._ended(event.execution, State.WAITING, may_run=may_run)
             progress.until = event.at + event.retry_in
@@ -278,7 +188,7 @@ class Standings:
             return
         progress = self._ended(event.execution, State.FAILED, may_run=may_run)
         region, cell = self._region(progress.region), self._cell(progress)
-        self._pace(region, cell, event.at)
+        self._pace(region, progress.model, event.at)
         region.failed += 1
         cell.failed += 1
         progress.failure, message = _reason(event.failure)
@@ -304,8 +214,15 @@ class Standings:
         region = self._region(event.region)
         if region.state is RegionState.GIVEN_UP:
             region.skipped = region.planned - region.succeeded - region.failed - region.cancelled
+            self._leave_waiting(event.region)
         else:
             region.state = RegionState.FINISHED
+
+    def _leave_waiting(self, region: str) -> None:
+        for key in [key for key, progress in self.waiting.items() if progress.region == region]:
+            progress = self.waiting.pop(key)
+            progress.state = State.PENDING
+            progress.until = None
 
     def _run_interrupted(self, event: ev.RunInterrupted) -> None:
         self.interrupted = event.reason
@@ -322,7 +239,6 @@ class Standings:
         if execution in self._reattached:
             self._reattached.discard(execution)
             self.recovery.recovered += state is State.SUCCEEDED
-            self.recovery.gone += state is State.WAITING
         self.running.pop(execution, None)
         self.waiting.pop(execution, None)
         return progress
@@ -347,14 +263,12 @@ class Standings:
     def _cell(self, progress: Progress) -> CellStanding:
         return self.cells[progress.region, progress.model]
 
-    @staticmethod
-    def _pace(region: RegionStanding, cell: CellStanding, at: float) -> None:
+    def _pace(self, region: RegionStanding, model: str, at: float) -> None:
         region.ended_at = at
-        if cell.succeeded + cell.failed == 0:
-            region.paced_from = at
-            region.paced = 0
-        else:
-            region.paced += 1
+        region.paced += 1
+        if (region.id, model) not in self._answered:
+            self._answered.add((region.id, model))
+            region.paced_from, region.paced = at, 0
 
     def _region(self, region: str) -> RegionStanding:
         return self.regions[region]

@@ -7,6 +7,7 @@ Knows names, modes and who may write; what a journal says it asks `replay`. No p
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import shutil
@@ -283,12 +284,13 @@ class Runs:
         if folder.is_dir():
             return
         self._make(folder.parent)
-        try:
-            self._disk.mkdir(folder)
-        except FileExistsError:
-            if not folder.is_dir():
-                raise
-        sync_folder(self._disk, folder.parent)
+        with explained(folder):
+            try:
+                self._disk.mkdir(folder)
+            except FileExistsError:
+                if not folder.is_dir():
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+            sync_folder(self._disk, folder.parent)
 
 
 def _is_run(entry: os.DirEntry[str]) -> bool:

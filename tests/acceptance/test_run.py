@@ -80,6 +80,25 @@ def test_a_dead_region_leaves_the_others(beacon: Beacon, emulator: Emulator, job
     assert "REHEARSAL" not in done.stdout
 
 
+def test_what_failed_is_asked_again_without_naming_the_run(
+    beacon: Beacon, emulator: Emulator, job: Path, tmp_path: Path
+) -> None:
+    """`retry` takes the latest run, though it has ended: what failed is asked again, what was answered is kept."""
+    script = tmp_path / "script.json"
+    script.write_text('{"rules": [{"region": "eu", "effect": "model_error", "calls": [1, 3]}]}')
+    once = tmp_path / "once.yaml"
+    once.write_text(job.read_text().replace("attempts: 4", "attempts: 1"))
+    with emulator("--script", script) as variables:
+        assert beacon("run", once, "--limit", "1", **variables).returncode == 3
+        before = rows(tmp_path / "state")
+        done = beacon("retry", **variables)
+    assert done.returncode == 0, done.stderr
+    after = rows(tmp_path / "state")
+    assert Counter(row["status"] for row in before) == {"succeeded": 6, "failed": 3}
+    assert Counter(row["status"] for row in after) == {"succeeded": 9}
+    assert [row for row in after if row["region"] != "eu"] == [row for row in before if row["region"] != "eu"]
+
+
 def test_json_is_lines_on_stdout_and_nothing_else(beacon: Beacon, job: Path) -> None:
     """With `--json`, stdout is JSON lines from `run_started` to `run_finished` with the counts."""
     done = beacon("run", job, *FAST, "--json", "--limit", "1")

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
-import msgspec
 import pytest
+from tests.contracts.executing import (
+    ASIA,
+    CELLS,
+    CLASS_FORM,
+    DEPLOYED,
+    FUNCTION_FORM,
+    LLAMA,
+    PICKLING,
+    SPEED,
+    US,
+    Book,
+    asking,
+    emulating,
+    failed,
+    on_modal,
+)
 
 from beacon_cli.behaviour.script import Effect, Rule, Script
-from beacon_cli.emulator import ledger as ledgers
-from beacon_cli.emulator import server
-from beacon_cli.emulator.deployment import APPS, App
-from beacon_cli.emulator.provider import Settings
-from beacon_cli.errors import StartError
-from beacon_cli.executors.modal import ModalExecutor
+from beacon_cli.errors import StoreError
 from beacon_cli.executors.simulated import SimulatedExecutor
 from beacon_cli.model import (
     Cancelled,
     ErrorKind,
     Execution,
-    Failed,
     Limits,
-    ModalTarget,
-    Model,
     Outcome,
-    Question,
-    Region,
-    Sampling,
     SimulatedTarget,
     Succeeded,
 )
@@ -39,91 +42,7 @@ from beacon_cli.ports import Executor, Placed
 
 pytestmark = pytest.mark.anyio
 
-US = Region(id="us", app="us", place="the United States")
-ASIA = Region(id="asia", app="apac", place="Asia")
-LLAMA = Model(id="llama3.2-1b")
-QWEN = Model(id="qwen2.5-1.5b")
-CELLS = [(region, model) for region in (US, ASIA) for model in (LLAMA, QWEN)]
-SPEED = 1000.0
-
-CLASS_FORM = ModalTarget(
-    app="project-beacon-hf-{region.app}",
-    cls="Model",
-    parameters={"model": "{model.id}"},
-    method="generate",
-    arguments={
-        "prompt": "{prompt}",
-        "system_prompt": "{system_prompt}",
-        "temperature": "{sampling.temperature}",
-        "max_tokens": "{sampling.max_tokens}",
-        "seed": "{sampling.seed}",
-        "execution_id": "{execution.id}",
-        "attempt": "{attempt}",
-    },
-)
-FUNCTION_FORM = ModalTarget(
-    app="project-beacon-hf-{region.app}",
-    function="run_inference",
-    arguments={
-        "model_name": "{model.id}",
-        "prompt": "{prompt}",
-        "temperature": "{sampling.temperature}",
-        "max_tokens": "{sampling.max_tokens}",
-    },
-)
-SAMPLING = Sampling(temperature=0.1, max_tokens=500)
-DEPLOYED = tuple(msgspec.structs.replace(app, timeout=1e6) for app in APPS)
-PICKLING = tuple(msgspec.structs.replace(app, formats=("pickle",)) for app in DEPLOYED)
-
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Executor]]
-
-
-def asking(region: Region = US, model: Model = LLAMA, text: str = "What is 2+2?", key: str = "e1") -> Execution:
-    """One execution that asks `text`."""
-    question = Question(id="q", text=text)
-    return Execution(
-        id=key,
-        region=region,
-        model=model,
-        question=question,
-        context=None,
-        repeat=1,
-        system_prompt="You are a helpful assistant.",
-        order=0,
-    )
-
-
-class Book:
-    """Remembers the call ids that an executor says it has placed."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-
-    async def placed(self, call_id: str) -> None:
-        """Give way once, as a journal does."""
-        await anyio.lowlevel.checkpoint()
-        self.ids.append(call_id)
-
-
-@contextmanager
-def emulating(
-    script: Script, ledger: Path | None = None, apps: tuple[App, ...] = DEPLOYED, retention: float = 3600.0
-) -> Iterator[server.Address]:
-    """An emulator that runs fast."""
-    settings = Settings(speed=SPEED, script=script, retention=retention)
-    with server.running(settings, ledger=ledger, apps=apps) as address:
-        yield address
-
-
-def on_modal(address: server.Address, target: ModalTarget = CLASS_FORM, **more: Any) -> ModalExecutor:
-    """The executor of the real SDK against this emulator."""
-    return ModalExecutor(
-        target,
-        sampling=more.pop("sampling", SAMPLING),
-        server_url=address.url,
-        token=more.pop("token", (address.token_id, address.token_secret)),
-        **more,
-    )
 
 
 @pytest.fixture(params=["simulated", "modal-class", "modal-function", "modal-pickle"])
@@ -160,12 +79,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def failed(outcome: Outcome) -> Failed:
-    """The outcome, which must be a failure."""
-    assert isinstance(outcome, Failed), outcome
-    return outcome
-
-
 async def test_an_answer_comes_with_its_text_and_where_it_was_made(opened: Open) -> None:
     """A good answer is `Succeeded` with response, container and warmth, the first one cold, the next warm."""
     async with opened() as executor:
@@ -187,6 +100,17 @@ async def test_the_call_is_told_once_and_before_the_outcome(opened: Open) -> Non
         await executor.attempt(asking(), 1, book.placed)
     assert len(book.ids) == 1
     assert book.ids[0]
+
+
+async def test_a_store_that_fails_is_no_failure_of_the_model(opened: Open) -> None:
+    """What the journal raises while the call's id is written passes through the executor as it is."""
+
+    async def full(_call_id: str) -> None:
+        raise StoreError("disk full")
+
+    async with opened() as executor:
+        with pytest.raises(StoreError, match="disk full"):
+            await executor.attempt(asking(), 1, full)
 
 
 async def test_an_answer_that_comes_before_its_id_is_on_disk_is_kept(opened: Open) -> None:
@@ -399,136 +323,3 @@ async def test_calls_of_one_model_are_served_in_turn_and_none_is_lost(opened: Op
                     group.start_soon(attempt, asking(region, model, key=f"e{number}"), Book().placed)
     assert len(outcomes) == 12
     assert all(isinstance(outcome, Succeeded) for outcome in outcomes)
-
-
-class TestModal:
-    """What only the executor on Modal must keep."""
-
-    async def test_both_executors_say_the_same(self) -> None:
-        """A rehearsal's answer is the one that the simulated executor predicts."""
-        execution = asking(text="Describe the situation in Hong Kong in 2019.")
-        async with SimulatedExecutor(SimulatedTarget(speed=SPEED)) as simulated:
-            predicted = await simulated.attempt(execution, 1, Book().placed)
-        with emulating(Script()) as address:
-            async with on_modal(address) as executor:
-                await executor.prepare(CELLS)
-                rehearsed = await executor.attempt(execution, 1, Book().placed)
-        assert isinstance(predicted, Succeeded)
-        assert isinstance(rehearsed, Succeeded)
-        assert rehearsed.response == predicted.response
-        assert rehearsed.provenance["inference_time"] == predicted.provenance["inference_time"]
-
-    async def test_the_ledger_tells_every_call(self, tmp_path: Path) -> None:
-        """The emulator's own ledger shows a call placed, started and cancelled, with what the client passed."""
-        book = Book()
-        path = tmp_path / "ledger.jsonl"
-        with emulating(Script(rules=(Rule(effect=Effect.HANG, stubborn=True),)), path) as address:
-            async with on_modal(address) as executor:
-                await executor.prepare(CELLS)
-                with anyio.move_on_after(0.3):
-                    await executor.attempt(asking(key="an-execution"), 2, book.placed)
-                assert await executor.cancel(book.ids[0])
-        lines = [line for line in ledgers.read(path) if line.get("call") == book.ids[0]]
-        assert [line["event"] for line in lines] == [
-            "placed",
-            "started",
-            "cancel_asked",
-            "cancel_asked",
-            "finished",
-        ]
-        assert [line["terminate"] for line in lines if line["event"] == "cancel_asked"] == [False, True]
-        assert lines[-1]["how"] == "cancelled"
-        assert (lines[0]["execution"], lines[0]["attempt"], lines[0]["region"]) == ("an-execution", 2, "us")
-
-    async def test_a_result_that_expired_is_gone(self) -> None:
-        """`collect` after the provider's retention is `gone`, and comes back at once."""
-        book = Book()
-        with emulating(Script(), retention=0.2) as address:
-            async with on_modal(address) as executor:
-                await executor.prepare(CELLS)
-                assert isinstance(await executor.attempt(asking(), 1, book.placed), Succeeded)
-                await anyio.sleep(0.3)
-                with anyio.fail_after(5):
-                    outcome = failed(await executor.collect(asking(), book.ids[0]))
-        assert outcome.kind is ErrorKind.GONE
-
-    async def test_arguments_that_do_not_fit_are_tried_once(self) -> None:
-        """A TypeError about the arguments is `bad_request`, for good, also where it comes as text."""
-        target = msgspec.structs.replace(CLASS_FORM, arguments={"prompt": "{prompt}", "colour": "red"})
-        for apps in (DEPLOYED, PICKLING):
-            with emulating(Script(), apps=apps) as address:
-                async with on_modal(address, target) as executor:
-                    await executor.prepare(CELLS)
-                    outcome = failed(await executor.attempt(asking(), 1, Book().placed))
-            assert (outcome.kind, outcome.transient) == (ErrorKind.BAD_REQUEST, False)
-            assert "colour" in outcome.message
-
-    async def test_a_wait_outlives_a_broken_connection(self, tmp_path: Path) -> None:
-        """A client that comes later collects what a client that went away has placed."""
-        book = Book()
-        with emulating(Script(rules=(Rule(effect=Effect.SLOW, amount=300.0),)), tmp_path / "l") as address:
-            async with on_modal(address) as executor:
-                await executor.prepare(CELLS)
-                with anyio.move_on_after(0.1):
-                    await executor.attempt(asking(), 1, book.placed)
-            async with on_modal(address) as other:
-                assert isinstance(await other.collect(asking(), book.ids[0]), Succeeded)
-
-
-class TestPrepare:
-    """What is missing is told before anything starts, in one line that says what to do."""
-
-    async def refused(self, address: server.Address, target: ModalTarget = CLASS_FORM, **more: Any) -> str:
-        """The line with which preparing is refused."""
-        with pytest.raises(StartError) as told:
-            async with on_modal(address, target, **more) as executor:
-                await executor.prepare(CELLS)
-        line = str(told.value)
-        assert "\n" not in line
-        return line
-
-    async def test_every_app_that_is_not_deployed_is_named(self) -> None:
-        """Unknown apps are all named in one line, once each, with the command that deploys them."""
-        target = msgspec.structs.replace(CLASS_FORM, app="nowhere-{region.app}")
-        with emulating(Script()) as address:
-            line = await self.refused(address, target)
-        assert line.count("nowhere-us") == line.count("nowhere-apac") == 1
-        assert "modal deploy" in line
-
-    @pytest.mark.parametrize(
-        ("change", "word"),
-        [
-            ({"method": "sing"}, "Model.sing"),
-            ({"cls": "Piano"}, "Piano"),
-            ({"parameters": {"model": "m", "colour": "red"}}, "colour"),
-            ({"function": "walk"}, "walk"),
-        ],
-    )
-    async def test_what_the_app_lacks_is_named(self, change: dict[str, Any], word: str) -> None:
-        """A class, method, parameter or function that is not there is named."""
-        with emulating(Script()) as address:
-            assert word in await self.refused(address, msgspec.structs.replace(CLASS_FORM, **change))
-
-    async def test_wrong_credentials_are_told(self) -> None:
-        """Credentials that the provider refuses give a line that says how to get the right ones."""
-        with emulating(Script()) as address:
-            line = await self.refused(address, token=("ak-wrong", "as-wrong"))
-        assert "credentials" in line
-        assert "modal token new" in line
-
-    async def test_nobody_listening_is_told_at_once(self) -> None:
-        """A refused connection is told within a few seconds, though the SDK would try for a minute."""
-        with emulating(Script()) as address:
-            pass
-        with anyio.fail_after(5):
-            line = await self.refused(address)
-        assert "cannot be reached" in line
-        assert address.url in line
-
-    async def test_silence_is_told_after_the_patience(self) -> None:
-        """A server that takes the connection and says nothing is given up after `patience` seconds."""
-        async with await anyio.create_tcp_listener(local_host="127.0.0.1") as silent:
-            port = silent.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no Django here
-            address = server.Address(url=f"http://127.0.0.1:{port}")
-            line = await self.refused(address, patience=0.5)
-        assert "did not answer" in line

@@ -8,6 +8,7 @@ from tests.support.jobs import US, spec
 from tests.support.scripted import Scripted, Told, answers, down, resumed, run
 
 from beacon_cli import events as ev
+from beacon_cli.counts import RegionState, State
 from beacon_cli.errors import StoreError
 from beacon_cli.model import (
     BreakerRule,
@@ -24,7 +25,7 @@ from beacon_cli.model import (
     Succeeded,
 )
 from beacon_cli.plan import make
-from beacon_cli.results import RegionState, State, fold
+from beacon_cli.results import fold
 
 
 def original_seconds(execution: Execution) -> float:
@@ -331,3 +332,44 @@ def test_a_store_that_fails_ends_the_calls_in_flight() -> None:
     assert raised.group_contains(StoreError, match="disk full")
     assert len(executor.cancelled) + executor.finished == executor.placed
     assert len(executor.began) <= 10
+
+
+LOST_WAIT = Failed(kind=ErrorKind.CONNECTION, message="the wait broke", transient=True, unsettled=True)
+
+
+def test_a_wait_that_broke_is_taken_up_again_and_nothing_is_asked_twice() -> None:
+    """Where only the connection broke, the retry waits for the call that was placed, under its number."""
+    job = spec(regions=(US,), models=(Model(id="m"),), questions=spec().questions[:1])
+    executor = Scripted(lambda _e, _n: LOST_WAIT, kept={"fc-1": Succeeded(response="late")})
+    told = run(job, executor)
+    assert executor.placed == 1
+    assert executor.collected == ["fc-1"]
+    assert not executor.cancelled
+    (answered,) = told.of(ev.AttemptSucceeded)
+    assert (answered.attempt, answered.answer.response) == (1, "late")
+    assert not told.standings.open_calls
+
+
+def test_a_call_whose_wait_is_given_up_is_ended() -> None:
+    """After the last try the call that may still run is cancelled at the provider, and said to have ended."""
+    job = spec(regions=(US,), models=(Model(id="m"),), questions=spec().questions[:1], retry=RetryRule(attempts=2))
+    executor = Scripted(lambda _e, _n: LOST_WAIT, kept={"fc-1": LOST_WAIT})
+    told = run(job, executor)
+    assert (executor.placed, executor.cancelled) == (1, ["fc-1"])
+    assert [event.ended for event in told.of(ev.AttemptFailed)] == [False, True]
+    assert told.standings.total("failed") == 1
+    assert not told.standings.open_calls
+
+
+def test_a_call_that_does_not_end_stays_known() -> None:
+    """A call whose end the provider does not confirm stays among the open ones, to be reaped."""
+    executor = Scripted(seconds=lambda _: 3600.0, ends=False)
+    job = spec(
+        regions=(US,),
+        models=(Model(id="m"),),
+        questions=spec().questions[:1],
+        limits=Limits(timeout=5.0),
+        retry=RetryRule(attempts=2),
+    )
+    told = run(job, executor)
+    assert set(told.standings.open_calls) == {"fc-1", "fc-2"}

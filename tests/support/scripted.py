@@ -38,7 +38,10 @@ class Scripted:
         script: Script = answers,
         seconds: Callable[[Execution], float] = lambda _: 4.0,
         kept: Mapping[str, Outcome] | None = None,
+        *,
+        ends: bool = True,
     ) -> None:
+        self.ends = ends
         self.script = script
         self.kept = kept or {}
         self.collected: list[str] = []
@@ -82,7 +85,7 @@ class Scripted:
     async def cancel(self, call_id: str) -> bool:
         """Remember that it was asked."""
         self.cancelled.append(call_id)
-        return True
+        return self.ends
 
 
 class Told:

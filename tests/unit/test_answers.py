@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -34,10 +35,11 @@ RETURNED = st.dictionaries(
 
 @given(ANYTHING | RETURNED)
 def test_every_return_value_becomes_an_outcome_that_can_be_journalled(returned: Any) -> None:
-    """Anything at all gives a success or a failure whose JSON can be written and read back."""
+    """Anything at all gives a success or a failure that strict JSON can carry, and nothing is lost on the way."""
     outcome = outcome_of(returned, 1000)
     assert isinstance(outcome, Succeeded | Failed)
-    assert msgspec.json.decode(msgspec.json.encode(outcome))["outcome"] in {"succeeded", "failed"}
+    record = msgspec.to_builtins(outcome)
+    assert msgspec.convert(json.loads(json.dumps(record, allow_nan=False)), type=type(outcome)) == outcome
 
 
 @given(st.text(), st.integers(0, 200))
@@ -85,6 +87,64 @@ def test_secrets_are_dropped_and_it_is_said(key: str) -> None:
     assert isinstance(outcome, Succeeded)
     assert "hunter2" not in str(outcome)
     assert outcome.provenance[DROPPED] == [key, key]
+
+
+@pytest.mark.parametrize("value", [["hunter2"], {"value": "hunter2"}, [{"deep": ["hunter2"]}]])
+def test_secrets_in_lists_and_mappings_are_dropped(value: Any) -> None:
+    """A credential is one too where it is wrapped up."""
+    outcome = outcome_of({"response": "a", "api_key": value, "more": [{"auth_token": value}]}, 10)
+    assert isinstance(outcome, Succeeded)
+    assert "hunter2" not in str(outcome)
+    assert outcome.provenance == {"more": [{}], DROPPED: ["api_key", "auth_token"]}
+
+
+def test_secrets_within_texts_are_masked() -> None:
+    """An environment that a remote function dumps into provenance or an error loses its credentials."""
+    token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtb2RhbCJ9.c2lnbmF0dXJl"  # noqa: S105  a made-up one
+    dump = f"environ({{'MODAL_IDENTITY_TOKEN': '{token}', 'HF_TOKEN': 'hunter2'}})"
+    answered = outcome_of({"response": "a", "env": [["MODAL_IDENTITY_TOKEN", token]], dump: {"log": dump}}, 10)
+    failed = outcome_of({"status": "error", "error": "x" * 1_990 + dump, "log": dump}, 10)
+    for outcome in (answered, failed):
+        assert token not in str(outcome)
+        assert token[:20] not in str(outcome)
+        assert "hunter2" not in str(outcome)
+
+
+def test_an_answer_is_never_masked() -> None:
+    """What a model says is kept word for word, credentials or not."""
+    said = "MODAL_TOKEN_SECRET=as-Abc123Abc123Abc123Abc1"
+    outcome = outcome_of({"response": said}, 1000)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.response == said
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_json_lacks_become_null(number: float) -> None:
+    """NaN and the infinities are no JSON: null stands in their place, at any depth, and the answer counts."""
+    outcome = outcome_of({"response": "a", "loss": number, "all": [1.5, {"x": number}]}, 10)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.provenance == {"loss": None, "all": [1.5, {"x": None}]}
+
+
+def test_the_cap_counts_bytes() -> None:
+    """A text of four-byte characters is as large as it is on the disk."""
+    outcome = outcome_of({"response": "a", "log": "\U0001f600" * (PROVENANCE_BYTES // 4)}, 10)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.provenance == {DROPPED: ["log"]}
+
+
+def test_nobody_else_says_what_beacon_dropped() -> None:
+    """The key under which beacon names what it left out cannot be brought along."""
+    outcome = outcome_of({"response": "a", DROPPED: ["nothing"]}, 10)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.provenance == {}
+
+
+def test_what_was_returned_is_left_alone() -> None:
+    """The outcome is a copy: the caller's value keeps what was dropped."""
+    returned = {"response": "a", "inner": {"token": "hunter2"}}
+    outcome_of(returned, 10)
+    assert returned == {"response": "a", "inner": {"token": "hunter2"}}
 
 
 def test_counts_of_tokens_are_no_secrets() -> None:

@@ -15,16 +15,21 @@ def register(app: typer.Typer) -> None:
 
 def emulator(
     *,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free port.")] = 0,
-    speed: Annotated[float, typer.Option("--speed", min=0.01, help="How many times faster than life.")] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", help="Decides times and answers.")] = 0,
-    gpus: Annotated[int, typer.Option("--gpus", min=1, help="The workspace's GPU limit.")] = 10,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0: any free port.")] = 0,
+    speed: Annotated[
+        float, typer.Option("--speed", metavar="X", min=0.01, help="How many times faster than life.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Decides times and answers.")] = 0,
+    gpus: Annotated[int, typer.Option("--gpus", metavar="N", min=1, help="The workspace's GPU limit.")] = 10,
     ledger: Annotated[
         Path | None,
-        typer.Option("--ledger", help="Write every call and container there (JSONL).", show_default=False),
+        typer.Option(
+            "--ledger", metavar="FILE", help="Write every call and container there (JSONL).", show_default=False
+        ),
     ] = None,
     script: Annotated[
-        Path | None, typer.Option("--script", help="A script of failures (JSON).", show_default=False)
+        Path | None,
+        typer.Option("--script", metavar="FILE", help="A script of failures (JSON).", show_default=False),
     ] = None,
 ) -> None:
     """Play Modal on this machine: a control plane on loopback that the unmodified Modal SDK talks to."""

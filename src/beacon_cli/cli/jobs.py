@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,9 +36,10 @@ def plan(
 
 def validate(job: options.JobFile) -> None:
     """Check a job file; every fault is reported with its place."""
+    from beacon_cli.display import paper
     from beacon_cli.operations import writing
 
-    typer.echo(writing.validate(job))
+    paper.say([writing.validate(job)], sys.stdout)
 
 
 def schema() -> None:
@@ -52,7 +55,8 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a commented job file to start from."""
+    from beacon_cli.display import paper
     from beacon_cli.operations import writing
 
     writing.init(job, force=force)
-    typer.echo(f"Wrote {job}. Try it:  beacon run {job} --rehearse")
+    paper.say([f"Wrote {job}. Try it:  beacon run {shlex.quote(str(job))} --rehearse"], sys.stdout)

@@ -13,6 +13,10 @@ JobFile: TypeAlias = Annotated[
 Run: TypeAlias = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id or its beginning; the latest run if left out.")
 ]
+UnfinishedRun: TypeAlias = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="The run's id or its beginning; the latest unfinished run if left out."),
+]
 Regions: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

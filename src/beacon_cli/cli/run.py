@@ -56,7 +56,7 @@ def run(
 
 
 def resume(
-    run: options.Run = "",
+    run: options.UnfinishedRun = "",
     *,
     amend: Annotated[
         bool, typer.Option("--amend", help="Take up what the job file has gained since: questions, models, …")

@@ -1,13 +1,15 @@
 r"""The machine's display: one JSON object a line on stdout, as `--json` promises.
 
-The first line is `run_started`, the last `run_finished` with the counts; between them each event as
-`events.to_record` gives it, answers included, in the order of the journal. `run_started` says ids and counts in
-the place of the whole job::
+The first line is `run_started` (`run_resumed` where a run goes on), the last `run_finished` with the counts;
+between them each event as `events.to_record` gives it, answers included, in the order of the journal. The first
+says ids and counts in the place of the whole job::
 
-    {"event": "run_started", "at": 1790000000.0, "run_id": "…", "job_id": "…", "rehearsal": true,
-     "executions": 72, "planned": {"us": 24, …}, "models": ["…"], "questions": ["…"], "contexts": [],
-     "repeats": 1, "schedule": "lockstep", "concurrency": 10, "fingerprint": "…", "beacon": "0.1.0", "schema": 1}
+    {"event": "run_started", "at": 1790000000.0, "run_id": "…", "job_id": "…", "executions": 72,
+     "planned": {"us": 24, …}, "models": ["…"], "questions": ["…"], "contexts": [], "repeats": 1,
+     "schedule": "lockstep", "concurrency": 10, "beacon": "0.1.0", "schema": 1, "rehearsal": true,
+     "fingerprint": "…"}
 
+A resumed run has `again` (what failed is asked again too) in the place of `rehearsal` and `fingerprint`.
 `at` is seconds since the epoch. Every line is ASCII: whatever an answer holds is written as JSON's `\u` escapes.
 """
 
@@ -18,7 +20,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from beacon_cli.display.outlet import Outlet
-from beacon_cli.events import Event, RunStarted, to_record
+from beacon_cli.events import Event, RunResumed, RunStarted, to_record
 from beacon_cli.model import JsonObject
 from beacon_cli.results import Standings
 
@@ -50,7 +52,9 @@ class JsonLines:
 
 def line(event: Event) -> str:
     """The event as one line of ASCII, with its line end."""
-    record = _started(event) if isinstance(event, RunStarted) else to_record(event)
+    record = to_record(event)
+    if isinstance(event, RunStarted | RunResumed):
+        record = _opening(event, record)
     try:
         text = json.dumps(record, allow_nan=False)
     except (ValueError, RecursionError):
@@ -62,14 +66,14 @@ def line(event: Event) -> str:
     return text.replace("\x7f", "\\u007f") + "\n"
 
 
-def _started(event: RunStarted) -> JsonObject:
+def _opening(event: RunStarted | RunResumed, record: JsonObject) -> JsonObject:
     spec = event.spec
+    own: JsonObject = {key: record[key] for key in ("rehearsal", "again", "fingerprint") if key in record}
     return {
-        "event": "run_started",
+        "event": record["event"],
         "at": event.at,
         "run_id": event.run_id,
         "job_id": spec.id,
-        "rehearsal": event.rehearsal,
         "executions": sum(event.planned.values()),
         "planned": dict(event.planned),
         "models": [model.id for model in spec.models],
@@ -78,7 +82,7 @@ def _started(event: RunStarted) -> JsonObject:
         "repeats": spec.repeats,
         "schedule": spec.schedule.value,
         "concurrency": spec.limits.concurrency,
-        "fingerprint": event.fingerprint,
         "beacon": event.beacon,
         "schema": event.schema,
+        **own,
     }

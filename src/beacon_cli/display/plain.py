@@ -2,7 +2,7 @@
 
 Small runs name each question as its turn comes; large ones say each tenth that is done. Failures are told one by
 one until there are many; given-up regions and the end always; and every 30 s a line shows that the run lives.
-Each line begins with the time since the start of the run.
+Each line begins with the time since the run started, or was resumed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from types import TracebackType
 from typing import IO, Any, ClassVar, Self
 
 from beacon_cli import events as ev
+from beacon_cli.counts import RegionStanding, RegionState
 from beacon_cli.display.clean import excerpt
 from beacon_cli.display.outlet import Outlet
 from beacon_cli.display.pace import left
 from beacon_cli.display.ticking import Ticking
 from beacon_cli.display.words import clock, count, precise
 from beacon_cli.model import TimedOut
-from beacon_cli.results import RegionStanding, RegionState, Standings
+from beacon_cli.results import Standings
 
 _HEARTBEAT = 30.0
 _WIDTH = 160
@@ -30,6 +31,7 @@ _MANY_QUESTIONS = 100
 """With more turns of questions than these, tenths are told instead."""
 _MANY_TROUBLES = 20
 """In each region this many failures and retries are told one by one."""
+_REHEARSAL = "REHEARSAL: no GPU is used, every answer is made up"
 _ID = 60
 _MESSAGE = 100
 
@@ -68,7 +70,6 @@ class Telling:
 
     def _run_started(self, event: ev.RunStarted, standings: Standings) -> list[str]:
         spec = event.spec
-        begun = datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         size = [
             count(standings.planned, "execution"),
             count(len(event.planned), "region"),
@@ -77,10 +78,15 @@ class Telling:
             f"at most {spec.limits.concurrency} at a time",
         ]
         lines = [
-            f"run {excerpt(event.run_id, _ID)} of {excerpt(spec.id, _ID)} started at {begun}",
+            f"run {_id(event.run_id)} of {_id(spec.id)} started at {_moment(event.at)}",
             ", ".join(size),
         ]
-        return ["REHEARSAL: no GPU is used, every answer is made up", *lines] if event.rehearsal else lines
+        return [_REHEARSAL, *lines] if event.rehearsal else lines
+
+    def _run_resumed(self, event: ev.RunResumed, standings: Standings) -> list[str]:
+        done = f"{_done(standings)} of {count(standings.planned, 'execution')} done before"
+        lines = [f"run {_id(event.run_id)} of {_id(event.spec.id)} resumed at {_moment(event.at)}, {done}"]
+        return [_REHEARSAL, *lines] if standings.run is not None and standings.run.rehearsal else lines
 
     def _region_started(self, event: ev.RegionStarted, standings: Standings) -> list[str]:
         waited = f" after {clock(event.waited)} in the queue" if event.waited >= 1 else ""
@@ -150,6 +156,7 @@ class Telling:
 
     _tellers: ClassVar[dict[type, Callable[[Any, Any, Standings], list[str]]]] = {
         ev.RunStarted: _run_started,
+        ev.RunResumed: _run_resumed,
         ev.RegionStarted: _region_started,
         ev.AttemptStarted: _attempt_started,
         ev.AttemptSucceeded: _attempt_succeeded,
@@ -199,8 +206,11 @@ class Plain:
 
 
 def _stamped(at: float, line: str, standings: Standings) -> str:
-    begun = standings.run.at if standings.run else at
-    return excerpt(f"{clock(at - begun):>7}  {line}", _WIDTH)
+    return excerpt(f"{clock(at - standings.began_at):>7}  {line}", _WIDTH)
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _id(name: str) -> str:

@@ -8,10 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from beacon_cli.counts import CellStanding, FailureStanding, RegionStanding
 from beacon_cli.display.columns import NONE, cell, number, paragraph, table, that_fit
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG
 from beacon_cli.display.words import clock, count, precise
-from beacon_cli.results import CellStanding, FailureStanding, RegionStanding, Standings
+from beacon_cli.results import Standings
 
 _MOST_ROWS = 60
 """With more rows than these, the models of a region are summed up."""
@@ -37,6 +38,9 @@ def summary(
     reasons = [region for region in standings.regions.values() if region.reason]
     if reasons:
         parts += [blank, *(_given_up(region) for region in reasons)]
+    recovered = _recovered(standings)
+    if recovered is not None:
+        parts += [blank, recovered]
     if standings.failures:
         parts += [blank, _failures(standings)]
     where = [("results", results)] if results else []
@@ -117,6 +121,19 @@ def _numbers(counts: RegionStanding | CellStanding, times: CellStanding) -> dict
 
 def _given_up(region: RegionStanding) -> Text:
     return Text.assemble(cell(region.id, STRONG), (" was given up: ", BAD), cell(region.reason, cells=_EXAMPLE))
+
+
+def _recovered(standings: Standings) -> Text | None:
+    """What resuming found of the calls placed before; None where nothing was in flight then."""
+    found = standings.recovery
+    facts = [
+        f"{count(found.reattached, 'call')} found again" if found.reattached else "",
+        f"{count(found.recovered, 'answer')} recovered, paid for once" if found.recovered else "",
+        f"{found.gone} gone and asked again" if found.gone else "",
+        f"{found.may_have_run} may have run, asked again" if found.may_have_run else "",
+    ]
+    said = ", ".join(fact for fact in facts if fact)
+    return Text.assemble(("resumed: ", FAINT), said, overflow="fold") if said else None
 
 
 def _failures(standings: Standings) -> Table:

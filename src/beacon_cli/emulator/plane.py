@@ -7,43 +7,33 @@ that no blob store is needed. Credentials are checked on every RPC.
 from __future__ import annotations
 
 import asyncio
-import builtins
 import hmac
-import pickle
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any
 
-import cbor2
 import msgspec
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError, Message
 from grpclib.const import Status
-from grpclib.encoding.base import StatusDetailsCodecBase
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 from modal_proto import api_pb2
 from modal_proto.api_grpc import ModalClientBase
 
-from beacon_cli.behaviour.fleet import UNBOUNDED, Ended, Scaling
-from beacon_cli.behaviour.script import Effect
+from beacon_cli.behaviour.fleet import UNBOUNDED
 from beacon_cli.emulator.deployment import CLASS, FUNCTIONS, METHODS, PARAMETER, App, Bound, bound, understand
-from beacon_cli.emulator.provider import Placed, Provider, Refusal, Result
+from beacon_cli.emulator.provider import Placed, Provider, Refusal
+from beacon_cli.emulator.wire import (
+    autoscaler_settings,
+    class_metadata,
+    decode_arguments,
+    function_metadata,
+    input_id,
+    output_item,
+    refusal_error,
+)
 
-Handler: TypeAlias = Callable[[Any, Any], Awaitable[Message]]
-
-_INLINE = 256 * 1024 * 1024
-_FORMATS = {"pickle": api_pb2.DATA_FORMAT_PICKLE, "cbor": api_pb2.DATA_FORMAT_CBOR}
-_STATUS = {
-    Ended.CRASHED: api_pb2.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE,
-    Ended.TIMED_OUT: api_pb2.GenericResult.GENERIC_STATUS_TIMEOUT,
-    Ended.CANCELLED: api_pb2.GenericResult.GENERIC_STATUS_TERMINATED,
-}
-_WORDS = {
-    Ended.CRASHED: "the container ended before the call did",
-    Ended.TIMED_OUT: "the call ran into the function's own time limit",
-    Ended.CANCELLED: "",
-}
 _REMEMBERED = 10_000
 """How many idempotency keys are kept."""
 
@@ -60,21 +50,6 @@ _Unimplemented: Any = type(
     (ModalClientBase,),
     {name: _refusing(name) for name in ModalClientBase.__abstractmethods__},
 )
-
-
-class StatusDetails(StatusDetailsCodecBase):
-    """Packs what a refusal says beyond its status in the way that the SDK unpacks it."""
-
-    def encode(self, status: Status, message: str | None, details: Any) -> bytes:
-        """The status with its details, as bytes for the trailing metadata."""
-        packed = api_pb2.RPCStatus(code=status.value, message=message or "")
-        for detail in details or ():
-            packed.details.add().Pack(detail, type_url_prefix="type.modal.com/")
-        return packed.SerializeToString()
-
-    def decode(self, status: Status, message: str | None, data: bytes) -> Any:  # noqa: ARG002 - the base's form
-        """A server never reads any."""
-        return None
 
 
 class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made above, from the names of the RPCs
@@ -125,7 +100,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
             result = self._provider.result(placed)
             response = api_pb2.FunctionGetOutputsResponse(num_unfinished_inputs=int(result is None))
             if result is not None:
-                response.outputs.append(_output(placed, result))
+                response.outputs.append(output_item(placed, result))
         await stream.send_message(response)
 
     async def FunctionCallFromId(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
@@ -146,7 +121,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
             stream,
             lambda request: api_pb2.FunctionGetSchedulingParamsResponse(
                 autoscaler_configuration=api_pb2.AutoscalerConfiguration(
-                    settings=_settings(self._provider.scaling(self._known(request.function_id)))
+                    settings=autoscaler_settings(self._provider.scaling(self._known(request.function_id)))
                 )
             ),
         )
@@ -173,10 +148,10 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
         tag = request.object_tag
         if tag == f"{CLASS}.*":
             base = self._remember(bound(app, tag))
-            metadata = _class_metadata(base)
+            metadata = class_metadata(base)
         elif tag in FUNCTIONS:
             base = self._remember(bound(app, tag))
-            metadata = _metadata_of(base, tag)
+            metadata = function_metadata(base, tag)
         else:
             raise GRPCError(Status.NOT_FOUND, f"no function {tag!r} in app {app.name!r}")
         function = api_pb2.Function(
@@ -184,7 +159,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
             resources=api_pb2.Resources(gpu_config=api_pb2.GPUConfig(gpu_type=app.gpu, count=app.gpus)),
             timeout_secs=int(app.timeout),
             scheduler_placement=api_pb2.SchedulerPlacement(regions=[app.modal_region] if app.modal_region else []),
-            autoscaler_settings=_settings(self._provider.scaling(base)),
+            autoscaler_settings=autoscaler_settings(self._provider.scaling(base)),
         )
         ranked = [api_pb2.FunctionData.RankedFunction(rank=0, function=function)]
         return api_pb2.FunctionGetResponse(
@@ -206,7 +181,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
         return api_pb2.ClassGetResponse(
             class_id=base.id.replace("fu-", "cs-"),
             handle_metadata=api_pb2.ClassHandleMetadata(
-                class_function_id=base.id, class_function_metadata=_class_metadata(base)
+                class_function_id=base.id, class_function_metadata=class_metadata(base)
             ),
         )
 
@@ -221,7 +196,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
             raise GRPCError(Status.INVALID_ARGUMENT, f"{CLASS} takes one parameter, {PARAMETER!r}")
         target = self._remember(bound(base.app, base.tag, values[PARAMETER]))
         return api_pb2.FunctionBindParamsResponse(
-            bound_function_id=target.id, handle_metadata=_class_metadata(target)
+            bound_function_id=target.id, handle_metadata=class_metadata(target)
         )
 
     def _map(self, request: api_pb2.FunctionMapRequest, key: str) -> Message:
@@ -234,7 +209,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
                     self._keys.popitem(last=False)
         return api_pb2.FunctionMapResponse(
             function_call_id=placed.id,
-            pipelined_inputs=[api_pb2.FunctionPutInputsResponseItem(idx=0, input_id=_input_id(placed))],
+            pipelined_inputs=[api_pb2.FunctionPutInputsResponseItem(idx=0, input_id=input_id(placed))],
         )
 
     def _place(self, request: api_pb2.FunctionMapRequest) -> Placed:
@@ -245,7 +220,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
         if item.args_blob_id:
             raise GRPCError(Status.UNIMPLEMENTED, "the emulator keeps no blobs")
         data_format = "cbor" if item.data_format == api_pb2.DATA_FORMAT_CBOR else "pickle"
-        args, kwargs = _decode(item.args, data_format)
+        args, kwargs = decode_arguments(item.args, data_format)
         method = item.method_name
         if target.model is not None and method not in METHODS:
             raise GRPCError(Status.NOT_FOUND, f"{CLASS} has no method {method!r}")
@@ -254,7 +229,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
         call = understand(target, method, list(args), dict(kwargs), ordinal)
         placed = self._provider.place(target, call, output)
         if isinstance(placed, Refusal):
-            raise _refused(placed)
+            raise refusal_error(placed)
         return placed
 
     def _from_id(self, request: api_pb2.FunctionCallFromIdRequest) -> Message:
@@ -290,7 +265,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
             changes["scaledown_window"] = float(settings.scaledown_window)
         scaling = msgspec.structs.replace(scaling, **changes)
         self._provider.scale(target, scaling)
-        return api_pb2.FunctionUpdateSchedulingParamsResponse(current_settings=_settings(scaling))
+        return api_pb2.FunctionUpdateSchedulingParamsResponse(current_settings=autoscaler_settings(scaling))
 
     def _app(self, name: str) -> App:
         app = self._apps.get(name)
@@ -310,100 +285,6 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
 
 def _metadata(stream: Stream[Any, Any], name: str) -> str:
     return str(stream.metadata.get(name, "")) if stream.metadata else ""
-
-
-def _metadata_of(target: Bound, name: str, *, method: str = "") -> api_pb2.FunctionHandleMetadata:
-    return api_pb2.FunctionHandleMetadata(
-        function_name=name,
-        function_type=api_pb2.Function.FUNCTION_TYPE_FUNCTION,
-        is_method=bool(method),
-        use_method_name=method,
-        supported_input_formats=[_FORMATS[name] for name in ("pickle", "cbor") if _speaks(target.app, name)],
-        supported_output_formats=[_FORMATS[name] for name in target.app.formats],
-        max_object_size_bytes=_INLINE,
-        max_async_object_size_bytes=_INLINE,
-    )
-
-
-def _speaks(app: App, name: str) -> bool:
-    return name == "pickle" or "cbor" in app.formats
-
-
-def _class_metadata(target: Bound) -> api_pb2.FunctionHandleMetadata:
-    metadata = _metadata_of(target, f"{CLASS}.*")
-    metadata.class_parameter_info.CopyFrom(
-        api_pb2.ClassParameterInfo(
-            format=api_pb2.ClassParameterInfo.PARAM_SERIALIZATION_FORMAT_PROTO,
-            schema=[
-                api_pb2.ClassParameterSpec(
-                    name=PARAMETER,
-                    type=api_pb2.PARAM_TYPE_STRING,
-                    full_type=api_pb2.GenericPayloadType(base_type=api_pb2.PARAM_TYPE_STRING),
-                )
-            ],
-        )
-    )
-    for method in METHODS:
-        metadata.method_handle_metadata[method].CopyFrom(_metadata_of(target, f"{CLASS}.{method}", method=method))
-    return metadata
-
-
-def _settings(scaling: Scaling) -> api_pb2.AutoscalerSettings:
-    return api_pb2.AutoscalerSettings(
-        min_containers=scaling.min_containers,
-        max_containers=0 if scaling.max_containers == UNBOUNDED else scaling.max_containers,
-        scaledown_window=round(scaling.scaledown_window),
-    )
-
-
-def _decode(data: bytes, data_format: str) -> tuple[Any, Any]:
-    try:
-        args, kwargs = cbor2.loads(data) if data_format == "cbor" else pickle.loads(data)  # noqa: S301 - loopback
-    except Exception:  # noqa: BLE001 - whatever a malformed payload raises, the client is told the same
-        raise GRPCError(Status.INVALID_ARGUMENT, f"the arguments are not valid {data_format}") from None
-    return args, kwargs
-
-
-def _refused(refusal: Refusal) -> GRPCError:
-    if refusal.effect is Effect.THROTTLED:
-        details = None
-        if refusal.retry_after is not None:
-            details = [api_pb2.RPCRetryPolicy(retry_after_secs=refusal.retry_after)]
-        return GRPCError(Status.RESOURCE_EXHAUSTED, refusal.message, details)
-    return GRPCError(Status.UNAVAILABLE, refusal.message)
-
-
-def _input_id(placed: Placed) -> str:
-    return placed.id.replace("fc-", "in-")
-
-
-def _output(placed: Placed, result: Result) -> api_pb2.FunctionGetOutputsItem:
-    if result.raised is not None:
-        outcome = _raised(placed, *result.raised)
-    elif result.how is Ended.DONE:
-        data = cbor2.dumps(result.value) if placed.format == "cbor" else pickle.dumps(result.value, protocol=4)
-        outcome = api_pb2.GenericResult(status=api_pb2.GenericResult.GENERIC_STATUS_SUCCESS, data=data)
-    else:
-        outcome = api_pb2.GenericResult(status=_STATUS[result.how], exception=_WORDS[result.how])
-    return api_pb2.FunctionGetOutputsItem(
-        result=outcome,
-        idx=0,
-        input_id=_input_id(placed),
-        data_format=_FORMATS[placed.format],
-        task_id=placed.container,
-    )
-
-
-def _raised(placed: Placed, name: str, message: str) -> api_pb2.GenericResult:
-    """A failure of the remote code: pickled where that is spoken, else as text, as Modal's containers do it."""
-    kind = getattr(builtins, name, None)
-    known = isinstance(kind, type) and issubclass(kind, BaseException)
-    error = kind(message) if known else RuntimeError(f"{name}: {message}")  # type: ignore[misc]
-    return api_pb2.GenericResult(
-        status=api_pb2.GenericResult.GENERIC_STATUS_FAILURE,
-        exception=repr(error) if known else f"{name}({message!r})",
-        data=b"" if placed.format == "cbor" else pickle.dumps(error, protocol=4),
-    )
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

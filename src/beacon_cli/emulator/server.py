@@ -6,6 +6,7 @@ Binds 127.0.0.1 and nothing else. A client that dies takes nothing with it: its 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shlex
 import signal
 import socket
@@ -24,24 +25,23 @@ from grpclib.server import Server
 from beacon_cli.behaviour import script as scripts
 from beacon_cli.emulator.deployment import APPS, App
 from beacon_cli.emulator.ledger import Ledger
-from beacon_cli.emulator.plane import ControlPlane, StatusDetails
+from beacon_cli.emulator.plane import ControlPlane
 from beacon_cli.emulator.provider import Provider, Settings
+from beacon_cli.emulator.wire import StatusDetails
 from beacon_cli.errors import StartError, UsageError
 
 HOST = "127.0.0.1"
-TOKEN_ID = "ak-emulator"  # noqa: S105 - opens nothing but the emulator
-TOKEN_SECRET = "as-emulator"  # noqa: S105 - the same
 _WINDOW = 64 * 1024 * 1024
 _TURNS = 5
 """Turns of the event loop in which a connection that is being taken, or closed, is taken or closed."""
 
 
-class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the emulator listens, and what it lets in."""
+class Address(msgspec.Struct, frozen=True):
+    """Where the emulator listens, and what it lets in: a secret of its own each time, as pickles run code."""
 
     url: str
-    token_id: str = TOKEN_ID
-    token_secret: str = TOKEN_SECRET
+    token_id: str
+    token_secret: str
 
     def environment(self) -> dict[str, str]:
         """The variables that send any Modal client to this emulator."""
@@ -108,12 +108,13 @@ async def serving(
         book.close()
         raise StartError(f"port {port} of {HOST} cannot be used: {error.strerror}; choose another") from error
     provider = Provider(settings, book)
-    server = _Listening(ControlPlane(provider, apps, (TOKEN_ID, TOKEN_SECRET)))
+    token_id, token_secret = "ak-emulator", f"as-{secrets.token_hex(16)}"
+    server = _Listening(ControlPlane(provider, apps, (token_id, token_secret)))
     try:
         await server.start(sock=listener)
         bound = listener.getsockname()[1]
         book.write("serving", asyncio.get_running_loop().time(), port=bound, apps=[app.name for app in apps])
-        yield Address(url=f"http://{HOST}:{bound}")
+        yield Address(f"http://{HOST}:{bound}", token_id, token_secret)
     finally:
         await server.end(listener)
         provider.close()

@@ -6,31 +6,30 @@ else it holds is provenance. Nothing in it is trusted: neither types, nor sizes,
 
 from __future__ import annotations
 
-import re
+import math
 from typing import Any
 
-from beacon_cli.model import ErrorKind, Failed, Succeeded
+from beacon_cli.masking import is_credential, masked
+from beacon_cli.model import ErrorKind, Failed, JsonObject, Succeeded
 
 PROVENANCE_BYTES = 64_000
 MESSAGE_CHARACTERS = 2_000
 DROPPED = "dropped_by_beacon"
-"""The key in provenance that names what was left out: secrets, and what was too large."""
+"""The key in provenance that names what was left out: credentials, and what was too large."""
 
+_AGREED = frozenset({"response", "error", "status", DROPPED})
 _NODES = 50_000
 _DEPTH = 40
 _LONGEST_INTEGER = 2**63
 _NAME_CHARACTERS = 200
-_SECRET = re.compile(
-    r"(token|secret|password|passwd|credentials?|authorization|cookie|private_?key|api_?key)$|^(token|secret)_",
-    re.IGNORECASE,
-)
+_MOST_NAMES = 100
 
 
 def outcome_of(returned: Any, answer_bytes: int) -> Succeeded | Failed:
     """The outcome that `returned` means. An answer over `answer_bytes` of UTF-8 is cut between characters."""
     if type(returned) is not dict:
         return bad_answer(f"the function returned {_kind(returned)} where a mapping is agreed")
-    rest = {key: value for key, value in returned.items() if key not in {"response", "error", "status"}}
+    rest = {key: value for key, value in returned.items() if key not in _AGREED}
     try:
         provenance = _provenance(rest)
     except _NotJson as error:
@@ -63,10 +62,12 @@ def bad_answer(message: str) -> Failed:
 
 
 def shorten(message: str) -> str:
-    """A message of at most `MESSAGE_CHARACTERS`, whose end says that it was longer."""
-    if len(message) <= MESSAGE_CHARACTERS:
-        return message
-    return f"{message[:MESSAGE_CHARACTERS]} [...{len(message) - MESSAGE_CHARACTERS} more characters]"
+    """A message without credentials, of at most `MESSAGE_CHARACTERS`, whose end says that it was longer."""
+    # Cut after masking: half a credential is not known by its looks.
+    kept = masked(message[: 4 * MESSAGE_CHARACTERS])
+    if len(kept) <= MESSAGE_CHARACTERS and len(message) <= 4 * MESSAGE_CHARACTERS:
+        return kept
+    return f"{kept[:MESSAGE_CHARACTERS]} [...{len(message) - MESSAGE_CHARACTERS} more characters]"
 
 
 def cut(text: str, most: int) -> tuple[str, int | None]:
@@ -86,58 +87,83 @@ class _NotJson(Exception):
     """Says what is in the data that JSON has no word for."""
 
 
-class _Gauge:
-    """Walks foreign data within limits; adds up its approximate size and names the secrets that it takes out."""
+class _Copy:
+    """Copies foreign data within limits, without its credentials; adds up its size and names what it left out."""
 
     def __init__(self) -> None:
-        self.nodes = 0
-        self.secrets: list[str] = []
+        self.size = 0
+        """Bytes so far, about those that the data takes as JSON in UTF-8."""
+        self.left_out: list[str] = []
+        self._nodes = 0
 
-    def size(self, value: Any, depth: int = 0) -> int:
-        """The approximate size of `value` in bytes; secrets within it are removed."""
-        self.nodes += 1
-        if self.nodes > _NODES or depth > _DEPTH:
+    def of(self, value: Any, depth: int = 0) -> Any:
+        """The value, of JSON types alone. A number that JSON does not have (NaN, Infinity) becomes null."""
+        self._nodes += 1
+        self.size += 8
+        if self._nodes > _NODES or depth > _DEPTH:
             raise _NotJson("is nested or branched beyond measure")
         kind = type(value)
+        if value is None or kind is bool:
+            return value
         if kind is str:
-            return len(value) + 2
-        if value is None or kind is bool or kind is float:
-            return 8
+            return self._text(value)
+        if kind is float:
+            return value if math.isfinite(value) else None
         if kind is int:
             if not -_LONGEST_INTEGER <= value < _LONGEST_INTEGER:
                 raise _NotJson("holds an integer of more than 64 bits")
-            return 20
+            return value
         if kind is list:
-            return sum(self.size(item, depth + 1) + 1 for item in value)
+            return [self.of(item, depth + 1) for item in value]
         if kind is dict:
-            self.purge(value)
-            return sum(len(key) + 4 + self.size(item, depth + 1) for key, item in value.items())
+            return {key: self.of(item, depth + 1) for key, item in value.items() if self._keeps(key, item)}
         raise _NotJson(f"holds {_kind(value)}, which is no JSON type")
 
-    def purge(self, mapping: dict[Any, Any]) -> None:
-        """Take out what is named like a secret."""
-        for key in list(mapping):
-            if type(key) is not str:
-                raise _NotJson("has a key that is not text")
-            if type(mapping[key]) is str and _SECRET.search(key):
-                del mapping[key]
-                self.secrets.append(key[:_NAME_CHARACTERS])
+    def _text(self, text: str) -> str:
+        self.size += len(text.encode("utf-8", "surrogatepass"))
+        return text
+
+    def _keeps(self, key: Any, value: Any) -> bool:
+        if type(key) is not str:
+            raise _NotJson("has a key that is not text")
+        self._text(key)
+        # A number or a flag is a count or a setting: `token: 5`, `password: false`.
+        if type(value) in {str, list, dict} and is_credential(key):
+            self.left_out.append(key[:_NAME_CHARACTERS])
+            return False
+        return True
 
 
-def _provenance(rest: dict[Any, Any]) -> dict[str, Any]:
-    gauge = _Gauge()
-    gauge.purge(rest)
-    sizes = {key: len(key) + 4 + gauge.size(value) for key, value in rest.items()}
-    dropped = gauge.secrets
-    total = sum(sizes.values())
+def _provenance(rest: dict[Any, Any]) -> JsonObject:
+    copy = _Copy()
+    kept: JsonObject = {}
+    sizes: dict[str, int] = {}
+    for key, value in rest.items():
+        before = copy.size
+        kept |= copy.of({key: value})
+        sizes[key] = copy.size - before
+    dropped = copy.left_out
+    total = copy.size
     while total > PROVENANCE_BYTES:
         largest = max(sizes, key=lambda key: sizes[key])
         total -= sizes.pop(largest)
-        del rest[largest]
-        dropped.append(largest[:_NAME_CHARACTERS])
+        if largest in kept:
+            del kept[largest]
+            dropped.append(largest[:_NAME_CHARACTERS])
     if dropped:
-        rest[DROPPED] = dropped[:100]
-    return rest
+        kept[DROPPED] = dropped[:_MOST_NAMES]
+    return {masked(key): _masked(value) for key, value in kept.items()}
+
+
+def _masked(value: Any) -> Any:
+    """The value, small already, with credentials masked in all of its texts."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if isinstance(value, dict):
+        return {masked(key): _masked(item) for key, item in value.items()}
+    return value
 
 
 def _kind(value: Any) -> str:

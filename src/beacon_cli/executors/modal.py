@@ -23,6 +23,7 @@ import grpclib.exceptions
 import h2.exceptions
 import modal
 import modal.exception as sdk
+import msgspec
 from modal.config import config
 from modal_proto import api_pb2
 
@@ -157,13 +158,13 @@ class ModalExecutor:
         values = templates.argument_values(execution, number, self._sampling)
         filled: dict[str, Any] = templates.fill(self._target.arguments, values)
         arguments = {name: value for name, value in filled.items() if value is not None}
-        try:
-            with anyio.move_on_after(_SPAWN_LIMIT, shield=True) as limit:
+        with anyio.move_on_after(_SPAWN_LIMIT, shield=True) as limit:
+            try:
                 call = await _theirs(function.spawn.aio(**arguments))
-                limit.deadline = float("inf")
-                await placed(call.object_id)
-        except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told by the table
-            return _told(error)
+            except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told by the table
+                return _told(error)
+            limit.deadline = float("inf")
+            await placed(call.object_id)
         if limit.cancelled_caught:
             message = f"the call was not taken within {_SPAWN_LIMIT:g} s; it may have been placed all the same"
             return Failed(kind=ErrorKind.CONNECTION, message=message, transient=True)
@@ -263,7 +264,7 @@ class ModalExecutor:
                 outcome = _told(error)
                 pause = next(pauses, None) if _lost_connection(outcome) else None
                 if pause is None:
-                    return outcome
+                    return _unsettled(outcome)
                 await anyio.sleep(pause)
             else:
                 return outcome_of(returned, self._answer_bytes)
@@ -311,6 +312,13 @@ async def _end(call: modal.FunctionCall[Any], *, terminate: bool) -> bool:
         outcome = _told(error)
         return not (_lost_connection(outcome) or (isinstance(outcome, Failed) and outcome.kind in _UNTOLD))
     return True
+
+
+def _unsettled(outcome: Outcome) -> Outcome:
+    """Mark a failure of the wait itself: the call may still give its answer."""
+    if isinstance(outcome, Failed) and (outcome.kind in _UNTOLD or _lost_connection(outcome)):
+        return msgspec.structs.replace(outcome, unsettled=True)
+    return outcome
 
 
 def _lost_connection(outcome: Outcome) -> bool:

@@ -55,9 +55,20 @@ def go_on(continuation: Continuation, disk: Disk = DISK) -> int:
         BeaconError: there is no such run, its job has changed, nothing could start, or a store failed.
     """
     settings = wiring.settings()
-    runs = Runs(settings.home, disk)
-    folder = runs.find(continuation.run) if continuation.run else runs.latest(unfinished=True)
+    folder = _chosen(Runs(settings.home, disk), continuation)
     return anyio.run(partial(_go_on, continuation, settings, folder, disk))
+
+
+def _chosen(runs: Runs, continuation: Continuation) -> RunFolder:
+    """The run that is named, or the latest that there is something to do for."""
+    if continuation.run:
+        return runs.find(continuation.run)
+    if not continuation.again:
+        return runs.latest(unfinished=True)
+    for summary in runs.summaries():
+        if summary.failed or summary.skipped:
+            return runs.find(summary.run_id)
+    raise UsageError("there is no run in which anything failed")
 
 
 def _unfinished(settings: Settings, job: Path) -> str | None:

@@ -32,7 +32,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 class Continuation(msgspec.Struct, frozen=True, kw_only=True):
     """What `beacon resume` and `beacon retry` were asked for. Without `run`, the latest unfinished one.
 
-    With `again`, what failed or was skipped is asked again; with `amend`, the job file may have grown.
+    With `again`, what failed or was skipped is asked again, without `run` in the latest one; with `amend`, the job
+    file may have grown.
     """
 
     run: str = ""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from msgspec import structs
+
 from beacon_cli import events as ev
 from beacon_cli.model import (
     Context,
@@ -23,9 +25,11 @@ from beacon_cli.model import (
 )
 from beacon_cli.results import Standings
 
-__all__ = ["BEGIN", "HOSTILE", "Plot", "played", "spec_of", "stream"]
+__all__ = ["BEGIN", "HOSTILE", "PAUSE", "Plot", "played", "resumed", "spec_of", "stream"]
 
 BEGIN = 1_790_000_000.0
+PAUSE = 3600.0
+"""Seconds between the end of a run and its resumption."""
 
 HOSTILE = "\x1b[2J\x9b31m[/red][bold]\u202e\u2066evil\u200b\x00\x07\r\n\x85\u2028\ud800\U000e0041\x7f漢字é👍"
 """What a model, an error or an id may hold: controls, markup, reordering, a lone surrogate, and honest letters."""
@@ -112,6 +116,32 @@ def played(plot: Plot = Plot(), until: float | None = None) -> Standings:  # noq
             break
         standings.apply(event)
     return standings
+
+
+def resumed(plot: Plot, after: int) -> Iterator[ev.Event]:
+    """The plot's run, killed after so many events; an hour later its calls are found again, and it goes on."""
+    events = list(stream(plot))
+    standings = Standings()
+    for event in events[:after]:
+        standings.apply(event)
+        yield event
+    running = dict(standings.running)
+    assert standings.run is not None
+    now = standings.latest + PAUSE
+    opening = ev.RunResumed(
+        at=now, run_id=plot.run_id, spec=spec_of(plot), planned=standings.run.planned, beacon="0.1.0"
+    )
+    yield opening
+    for region in plot.regions:
+        yield ev.RegionStarted(at=now, region=region, waited=0.0)
+    for execution, progress in running.items():
+        if progress.call_id is not None:
+            yield ev.CallReattached(
+                at=now, execution=execution, attempt=progress.attempts, call_id=progress.call_id
+            )
+    for event in events[after:]:
+        if not isinstance(event, ev.RegionStarted):
+            yield structs.replace(event, at=event.at + PAUSE)
 
 
 def _seed(plot: Plot, region: str) -> bytes:

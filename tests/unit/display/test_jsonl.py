@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.unit.display.safety import unsafe
-from tests.unit.display.streams import HOSTILE, Plot, stream
+from tests.unit.display.streams import HOSTILE, Plot, resumed, stream
 
 from beacon_cli import events as ev
 from beacon_cli.display.jsonl import JsonLines, line
@@ -66,6 +66,15 @@ async def test_lines_are_harmless_text() -> None:
     text = "".join(await written(HOSTILE_RUN))
     assert text.isascii()
     assert not unsafe(text, allowed="")
+
+
+def test_a_resumed_run_begins_with_ids_and_counts_too() -> None:
+    """`run_resumed` has the form of `run_started`, without the whole job."""
+    event = next(event for event in resumed(Plot(), 100) if isinstance(event, ev.RunResumed))
+    record = json.loads(line(event))
+    assert record["event"] == "run_resumed"
+    assert (record["run_id"], record["executions"], record["again"]) == (Plot().run_id, 72, False)
+    assert "spec" not in record
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.display.streams import BEGIN, Plot, played, stream
+from tests.unit.display.streams import BEGIN, Plot, played, resumed, stream
 
 from beacon_cli.display.pace import left
 from beacon_cli.results import Standings
@@ -27,6 +27,19 @@ def test_the_estimate_comes_true() -> None:
             assert rest == pytest.approx(end - event.at, rel=0.25, abs=6)
             checked += 1
     assert checked > 100
+
+
+def test_a_resumed_run_finds_its_pace_anew() -> None:
+    """The hour in which nothing ran is not taken for slowness."""
+    standings, known = Standings(), 0
+    events = list(resumed(Plot(), 150))
+    for event in events:
+        standings.apply(event)
+        rest = left(standings, event.at)
+        if standings.began_at > BEGIN and rest is not None:
+            assert rest < 120
+            known += 1
+    assert known > 30
 
 
 def test_the_slowest_region_decides() -> None:

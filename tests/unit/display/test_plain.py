@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import io
+import re
 
 import anyio
 import pytest
 from tests.unit.display.safety import unsafe
-from tests.unit.display.streams import BEGIN, HOSTILE, Plot, played, stream
+from tests.unit.display.streams import BEGIN, HOSTILE, Plot, played, resumed, stream
 
 from beacon_cli.display import plain
 from beacon_cli.display.plain import Plain, Telling
@@ -64,6 +65,21 @@ def test_thousands_of_executions_stay_readable() -> None:
 def test_an_interruption_is_told() -> None:
     """The signal and the calls that are still in flight."""
     assert any("interrupted by SIGINT: stopping" in line for line in told(TROUBLED._replace(stop_after=30)))
+
+
+def test_a_resumed_run_says_so_and_counts_its_own_time() -> None:
+    """The first line tells what was done before; the hour in between is in no line's time."""
+    telling, standings = Telling(), Standings()
+    lines: list[str] = []
+    for event in resumed(TROUBLED, 200):
+        standings.apply(event)
+        if standings.began_at > BEGIN:
+            lines += telling.lines(event, standings)
+    assert lines[0] == "   0:00  REHEARSAL: no GPU is used, every answer is made up"
+    assert re.search(
+        r"  run 20261121-181502-k3f9 of bias-detection resumed at .* UTC, \d+ of 72 executions", lines[1]
+    )
+    assert all(line.startswith("   0:") for line in lines)
 
 
 def test_the_heartbeat_says_how_far_it_is() -> None:

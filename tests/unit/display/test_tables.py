@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 from tests.unit.display.safety import unsafe
-from tests.unit.display.streams import BEGIN, HOSTILE, Plot, played
+from tests.unit.display.streams import BEGIN, HOSTILE, Plot, played, resumed
 
 from beacon_cli.display.answers import answers
 from beacon_cli.display.listing import PlanView, RunLine, plan, runs
 from beacon_cli.display.summary import summary
-from beacon_cli.results import Standings
+from beacon_cli.results import Standings, fold
 
 WIDTHS = (20, 40, 80, 160, 300)
 TROUBLED = Plot(retried=0.15, failing=0.05, dead=("asia",))
@@ -83,6 +83,15 @@ def test_an_interrupted_run_says_so() -> None:
     assert "interrupted (SIGINT)" in text(summary(played(TROUBLED._replace(stop_after=30)), 80), 80)
 
 
+def test_what_resuming_found_is_counted() -> None:
+    """Calls found again and answers recovered stand in the summary of a resumed run, and only there."""
+    standings = fold(resumed(Plot(), 150))
+    recovered = standings.recovery.recovered
+    assert recovered
+    assert f"{recovered} answers recovered, paid for once" in text(summary(standings, 80), 80)
+    assert "resumed" not in text(summary(played(Plot()), 80), 80)
+
+
 def test_a_run_that_never_started_has_a_summary() -> None:
     """No events, no exception."""
     assert "not started" in text(summary(Standings(), 80), 80)
@@ -131,7 +140,8 @@ def test_the_plan_is_a_matrix_with_sums() -> None:
         concurrency=10,
         per_region=3,
         regions_off=["asia"],
-        bound=99.0,
+        bound=(99.0, 165.0),
+        service=(3.0, 5.0),
     )
     shown = text(plan(view), 80)
     assert "24 executions, lockstep, at most 10 at a time, 3 in a region" in shown
@@ -140,7 +150,7 @@ def test_the_plan_is_a_matrix_with_sums() -> None:
     assert "all  16  8   24" in shown
     assert "q1, q2" in shown
     assert "asia: switched off" in shown
-    assert "1:39 or more" in shown
+    assert "1:39 to 2:45 at least, with answers of 3 to 5 s" in shown
 
 
 def test_answers_stand_side_by_side() -> None:
@@ -191,6 +201,8 @@ def test_nothing_hostile_comes_out_of_a_table(width: int) -> None:
         schedule="lanes",
         counts={(HOSTILE, HOSTILE): 1},
         order=[HOSTILE],
+        bound=(1.0, 2.0),
+        service=(1.0, 2.0),
         concurrency=1,
         per_region=1,
         regions_off=[HOSTILE],
