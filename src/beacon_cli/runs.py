@@ -22,6 +22,8 @@ import msgspec
 from beacon_cli import locks, replay
 from beacon_cli.disk import DISK, Disk, explained, sync_folder, write_file
 from beacon_cli.errors import StoreError, UsageError
+from beacon_cli.events import RunStarted
+from beacon_cli.replay import Recovered
 from beacon_cli.rows import Status, tally
 
 _SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?", re.ASCII)
@@ -149,6 +151,18 @@ class RunFolder:
             write_file(copy, iter(lambda: file.read(_BLOCK), b""), self._disk)
         return copy
 
+    def recover(self) -> tuple[Recovered, RunStarted]:
+        """What the journal holds, and how the run began.
+
+        Raises:
+            UsageError: the run never began; a kill, or a full disk, came before its first record.
+            StoreError: as `replay.recover`.
+        """
+        recovered = replay.recover(self.journal) if self.journal.exists() else None
+        if recovered is None or recovered.standings.run is None:
+            raise UsageError(f"run {self.run_id} never began; start a new one with `beacon run`")
+        return recovered, recovered.standings.run
+
     def summary(self) -> Summary:
         """What can be said of the run in one line.
 
@@ -176,6 +190,8 @@ class RunFolder:
     def _of_journal(self, unfinished: RunState, made_at: float) -> Summary:
         started, finished = replay.ends(self.journal)
         standings = None if finished and not finished.cancelled else replay.recover(self.journal).standings
+        if standings and standings.finished:
+            finished = standings.finished  # calls were reaped since
         counts = tally(standings) if standings else {}
         if started is None:
             return Summary(run_id=self.run_id, state=unfinished, started_at=made_at)
@@ -247,14 +263,14 @@ class Runs:
         raise AssertionError(matches)
 
     def latest(self, *, unfinished: bool = False) -> RunFolder:
-        """The run that started last; with `unfinished`, of those that were interrupted.
+        """The run that started last; with `unfinished`, of those that began and were interrupted.
 
         Raises:
             UsageError: there is none.
             StoreError: the home cannot be read.
         """
         for summary in self.summaries():
-            if not unfinished or summary.state is RunState.INTERRUPTED:
+            if not unfinished or (summary.state is RunState.INTERRUPTED and summary.job is not None):
                 return RunFolder(self._folder / summary.run_id, self._disk)
         raise UsageError(
             "there is no unfinished run" if unfinished else "there is no run yet; begin with `beacon run`"

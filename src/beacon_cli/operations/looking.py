@@ -14,7 +14,6 @@ import msgspec
 from beacon_cli import replay, rows, selection, wiring
 from beacon_cli.behaviour.timing import Timings
 from beacon_cli.display import answers, listing, paper, summary
-from beacon_cli.errors import UsageError
 from beacon_cli.model import JsonObject, Selection
 from beacon_cli.operations.reaping import Orphans
 from beacon_cli.plan import Plan
@@ -45,17 +44,15 @@ def run(name: str, *, as_json: bool) -> None:
     """Show one run, the latest if it is not named: how it stands, and its answers side by side."""
     home = Runs(wiring.settings().home)
     folder = home.find(name) if name else home.latest()
-    standings = replay.recover(folder.journal).standings
-    if standings.run is None:
-        raise UsageError(f"run {folder.run_id} never began; there is nothing to show")
-    found = replay.result_rows(folder.journal, Plan(standings.run.spec).executions())
+    recovered, began = folder.recover()
+    found = replay.result_rows(folder.journal, Plan(began.spec).executions())
     if as_json:
         for row in found:
             paper.put(rows.to_line(row).decode().rstrip(), sys.stdout)
         return
     paper.show(lambda width: answers.answers(found, width), sys.stdout)
     paper.say([""], sys.stdout)
-    summarise(standings, folder, sys.stdout)
+    summarise(recovered.standings, folder, sys.stdout)
 
 
 def summarise(standings: Standings, folder: RunFolder, stream: IO[str]) -> None:
