@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from beacon_cli.counts import Progress, RegionState, State
 from beacon_cli.events import AttemptFailed, AttemptSucceeded
 from beacon_cli.model import ErrorKind, Execution, Failed, JsonObject, Succeeded, TimedOut
-from beacon_cli.results import Progress, RegionState, Standings, State
+from beacon_cli.results import Standings
 
 
 class Status(StrEnum):

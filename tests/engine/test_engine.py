@@ -8,6 +8,7 @@ from tests.support.jobs import US, spec
 from tests.support.scripted import Scripted, Told, answers, down, resumed, run
 
 from beacon_cli import events as ev
+from beacon_cli.counts import RegionState, State
 from beacon_cli.errors import StoreError
 from beacon_cli.model import (
     BreakerRule,
@@ -24,7 +25,7 @@ from beacon_cli.model import (
     Succeeded,
 )
 from beacon_cli.plan import make
-from beacon_cli.results import RegionState, State, fold
+from beacon_cli.results import fold
 
 
 def original_seconds(execution: Execution) -> float:

@@ -112,13 +112,13 @@ failures = st.builds(
     transient=st.booleans(),
     retry_after=st.none() | _numbers,
     provenance=_provenance,
-) | st.builds(TimedOut, after=_numbers, ended=st.booleans())
+) | st.builds(TimedOut, after=_numbers)
 
 _of_attempt: dict[str, Any] = {"at": _numbers, "execution": texts, "attempt": _counts}
 _of_region: dict[str, Any] = {"at": _numbers, "region": texts}
 
-any_event: st.SearchStrategy[ev.Event] = st.one_of(
-    st.builds(
+of_each_kind: dict[type, st.SearchStrategy[ev.Event]] = {
+    ev.RunStarted: st.builds(
         ev.RunStarted,
         at=_numbers,
         run_id=texts,
@@ -129,8 +129,18 @@ any_event: st.SearchStrategy[ev.Event] = st.one_of(
         beacon=texts,
         schema=st.just(ev.SCHEMA),
     ),
-    st.builds(ev.RegionStarted, **_of_region, waited=_numbers),
-    st.builds(
+    ev.RunResumed: st.builds(
+        ev.RunResumed,
+        at=_numbers,
+        run_id=texts,
+        spec=st.just(PLAN.spec),
+        planned=st.dictionaries(texts, _counts, max_size=3),
+        beacon=texts,
+        again=st.booleans(),
+        schema=st.just(ev.SCHEMA),
+    ),
+    ev.RegionStarted: st.builds(ev.RegionStarted, **_of_region, waited=_numbers),
+    ev.AttemptStarted: st.builds(
         ev.AttemptStarted,
         **_of_attempt,
         region=texts,
@@ -140,16 +150,25 @@ any_event: st.SearchStrategy[ev.Event] = st.one_of(
         repeat=_counts,
         queued_at=_numbers,
     ),
-    st.builds(ev.CallPlaced, **_of_attempt, call_id=texts),
-    st.builds(ev.CallReattached, **_of_attempt, call_id=texts),
-    st.builds(ev.AttemptSucceeded, **_of_attempt, seconds=_numbers, answer=answers),
-    st.builds(ev.AttemptFailed, **_of_attempt, seconds=_numbers, failure=failures, retry_in=st.none() | _numbers),
-    st.builds(ev.AttemptCancelled, **_of_attempt, call_id=st.none() | texts, ended=st.booleans()),
-    st.builds(ev.OrphanEnded, at=_numbers, call_id=texts),
-    st.builds(ev.RegionGivenUp, **_of_region, reason=texts),
-    st.builds(ev.RegionFinished, **_of_region),
-    st.builds(ev.RunInterrupted, at=_numbers, reason=texts),
-    st.builds(
+    ev.CallPlaced: st.builds(ev.CallPlaced, **_of_attempt, call_id=texts),
+    ev.CallReattached: st.builds(ev.CallReattached, **_of_attempt, call_id=texts),
+    ev.AttemptSucceeded: st.builds(ev.AttemptSucceeded, **_of_attempt, seconds=_numbers, answer=answers),
+    ev.AttemptFailed: st.builds(
+        ev.AttemptFailed,
+        **_of_attempt,
+        seconds=_numbers,
+        failure=failures,
+        ended=st.booleans(),
+        retry_in=st.none() | _numbers,
+    ),
+    ev.AttemptCancelled: st.builds(
+        ev.AttemptCancelled, **_of_attempt, call_id=st.none() | texts, ended=st.booleans()
+    ),
+    ev.OrphanEnded: st.builds(ev.OrphanEnded, at=_numbers, call_id=texts),
+    ev.RegionGivenUp: st.builds(ev.RegionGivenUp, **_of_region, reason=texts),
+    ev.RegionFinished: st.builds(ev.RegionFinished, **_of_region),
+    ev.RunInterrupted: st.builds(ev.RunInterrupted, at=_numbers, reason=texts),
+    ev.RunFinished: st.builds(
         ev.RunFinished,
         at=_numbers,
         seconds=_numbers,
@@ -158,7 +177,10 @@ any_event: st.SearchStrategy[ev.Event] = st.one_of(
         skipped=_counts,
         cancelled=_counts,
     ),
-)
+}
+"""For each kind of event, any of that kind, its texts hostile."""
+
+any_event = st.one_of(*of_each_kind.values())
 """One event of any kind, its texts hostile."""
 
 Step: TypeAlias = Callable[[], ev.Event]
@@ -194,7 +216,7 @@ class Story:
             phase, region = self.phases[execution.id], self.regions[execution.region.id]
             if region == "running" and phase in {"new", "waiting", "lost"}:
                 yield partial(self._begin, execution)
-            if region == "running" and phase == "lost":
+            if region == "running" and phase in {"waiting", "lost"}:
                 yield partial(self._reattach, execution)
             if phase == "intent":
                 yield partial(self._move, execution, "placed", call_placed)

@@ -201,7 +201,8 @@ class Workspace(RuleBasedStateMachine):
 
     @rule(pick=st.integers(0, 10**6), terminate=st.booleans())
     def cancel_one_that_runs(self, pick: int, terminate: bool) -> None:  # noqa: FBT001 - drawn by Hypothesis
-        """Somebody cancels an input that has a container."""
+        """Somebody cancels an input that has a container, and whose own end is not due at this very moment."""
+        self.take(self.fleet.advance(self.now))
         if self.running:
             name = sorted(self.running.values())[pick % len(self.running)]
             self.take(self.fleet.cancel(name, self.now, terminate=terminate))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from tests.support.journals import PLAN, Story, stories
 
 from beacon_cli import events as ev
-from beacon_cli.results import Standings, State, fold, pending
+from beacon_cli.counts import State
+from beacon_cli.results import Standings, fold, pending
 
 PHASES = {
     "intent": State.RUNNING,
@@ -36,6 +37,7 @@ def check(standings: Standings) -> None:
         assert table.keys() == of_state
 
 
+@settings(max_examples=500)
 @given(told=stories())
 def test_every_prefix_is_consistent(told: tuple[list[ev.Event], Story]) -> None:
     """After every event of every run the counts fit the executions' states and do not exceed the plan."""
@@ -45,6 +47,7 @@ def test_every_prefix_is_consistent(told: tuple[list[ev.Event], Story]) -> None:
         check(standings)
 
 
+@settings(max_examples=500)
 @given(told=stories())
 def test_the_fold_is_what_happened(told: tuple[list[ev.Event], Story]) -> None:
     """Each execution stands where the story has left it, after as many attempts."""
@@ -59,6 +62,7 @@ def test_the_fold_is_what_happened(told: tuple[list[ev.Event], Story]) -> None:
             assert (progress.state, progress.attempts) == (PHASES[phase], story.attempts[key])
 
 
+@settings(max_examples=500)
 @given(told=stories())
 def test_pending_and_done_are_the_plan(told: tuple[list[ev.Event], Story]) -> None:
     """What has ended is not pending, all else is: nothing is asked twice and nothing forgotten."""

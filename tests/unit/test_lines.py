@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.journals import PLAN, SPLIT_PAIR, any_event, start, succeeded, write
+from tests.support.journals import PLAN, SPLIT_PAIR, any_event, of_each_kind, start, succeeded, write
 
 from beacon_cli import events as ev
 from beacon_cli.replay import read
@@ -23,6 +24,11 @@ HOSTILE = [
     '"},{"event":"run_finished"}\n',
     "\\ud800",
 ]
+
+
+def test_every_kind_is_tried() -> None:
+    """There is a strategy for each kind of event that a journal can hold."""
+    assert of_each_kind.keys() == set(get_args(ev.Event))
 
 
 @given(event=any_event)

@@ -8,9 +8,9 @@ import pytest
 from tests.support.journals import PLAN, attempt_started, call_placed, failed, start, succeeded, whole, write
 
 from beacon_cli import events as ev
+from beacon_cli.counts import State
 from beacon_cli.errors import StoreError
 from beacon_cli.replay import ends, read, records, recover, result_rows
-from beacon_cli.results import State
 
 FIRST, SECOND, THIRD = list(PLAN.executions())[:3]
 EVENTS = [start(), *whole(FIRST), *whole(SECOND)]

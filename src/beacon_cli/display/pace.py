@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from beacon_cli.results import RegionStanding, RegionState, Standings
+from beacon_cli.counts import RegionStanding, RegionState
+from beacon_cli.results import Standings
 
 
 def left(standings: Standings, now: float) -> float | None:

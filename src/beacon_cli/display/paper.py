@@ -1,14 +1,18 @@
-"""Puts finished pictures and lines on stdout or stderr. A reader that has gone away is no error."""
+"""Puts finished pictures and lines on stdout or stderr. A reader that has gone away is no error.
+
+Rich is imported where a picture is drawn: `beacon validate`, which says one line, does not wait for it.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import IO
-
-from rich.console import Console, RenderableType
+from typing import IO, TYPE_CHECKING
 
 from beacon_cli.display.clean import clean
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 WIDTH = 100
 """The width where there is no terminal to ask."""
@@ -16,6 +20,8 @@ WIDTH = 100
 
 def console(stream: IO[str]) -> Console:
     """A console on this stream that takes text as it is: no markup, no emoji codes, no guessing of colours."""
+    from rich.console import Console
+
     found = Console(file=stream, markup=False, emoji=False, highlight=False)
     if not found.is_terminal and "COLUMNS" not in os.environ:
         found.width = WIDTH

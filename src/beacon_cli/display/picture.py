@@ -19,12 +19,13 @@ from typing import NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
+from beacon_cli.counts import Progress, RegionStanding, RegionState, State
 from beacon_cli.display.clean import clean, excerpt, fit, shorten, squeeze
 from beacon_cli.display.pace import left
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG, Part, bar, cells, joined, line
 from beacon_cli.display.words import UNICODE, Signs, brief, clock, count
 from beacon_cli.events import RunStarted
-from beacon_cli.results import Progress, RegionStanding, RegionState, Standings, State
+from beacon_cli.results import Standings
 
 _LOOKS = {
     RegionState.QUEUED: FAINT,

@@ -15,13 +15,14 @@ from types import TracebackType
 from typing import IO, Any, ClassVar, Self
 
 from beacon_cli import events as ev
+from beacon_cli.counts import RegionStanding, RegionState
 from beacon_cli.display.clean import excerpt
 from beacon_cli.display.outlet import Outlet
 from beacon_cli.display.pace import left
 from beacon_cli.display.ticking import Ticking
 from beacon_cli.display.words import clock, count, precise
 from beacon_cli.model import TimedOut
-from beacon_cli.results import RegionStanding, RegionState, Standings
+from beacon_cli.results import Standings
 
 _HEARTBEAT = 30.0
 _WIDTH = 160

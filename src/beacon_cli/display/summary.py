@@ -8,10 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from beacon_cli.counts import CellStanding, FailureStanding, RegionStanding
 from beacon_cli.display.columns import NONE, cell, number, paragraph, table, that_fit
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG
 from beacon_cli.display.words import clock, count, precise
-from beacon_cli.results import CellStanding, FailureStanding, RegionStanding, Standings
+from beacon_cli.results import Standings
 
 _MOST_ROWS = 60
 """With more rows than these, the models of a region are summed up."""
