@@ -13,6 +13,7 @@ import anyio
 
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
+from beacon_cli.disk import DISK, Disk
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
 from beacon_cli.operations import looking
@@ -30,8 +31,8 @@ FAILED = 3
 """The exit code of a run that ended and has not every answer."""
 
 
-def run(order: Order) -> int:
-    """Carry a job out; gives the exit code.
+def run(order: Order, disk: Disk = DISK) -> int:
+    """Carry a job out; gives the exit code. All that is kept goes through `disk`.
 
     Raises:
         BeaconError: the job is wrong, nothing could start, or a store failed.
@@ -39,21 +40,23 @@ def run(order: Order) -> int:
     settings = wiring.settings()
     begun = _unfinished(settings, order.job) if order.resume else None
     if begun:
-        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show))
+        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
     job, spec = wiring.job(order.job, settings)
     spec = retargeted(selection.narrow(spec, order.selection), order.executor)
-    return anyio.run(partial(_begin, order, settings, job, Plan(spec)))
+    return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))
 
 
-def go_on(continuation: Continuation) -> int:
+def go_on(continuation: Continuation, disk: Disk = DISK) -> int:
     """Go on with a run that was interrupted, or ask again what failed in it; gives the exit code.
+
+    All that is kept goes through `disk`.
 
     Raises:
         BeaconError: there is no such run, its job has changed, nothing could start, or a store failed.
     """
     settings = wiring.settings()
-    folder = _chosen(Runs(settings.home), continuation)
-    return anyio.run(partial(_go_on, continuation, settings, folder))
+    folder = _chosen(Runs(settings.home, disk), continuation)
+    return anyio.run(partial(_go_on, continuation, settings, folder, disk))
 
 
 def _chosen(runs: Runs, continuation: Continuation) -> RunFolder:
@@ -77,13 +80,13 @@ def _unfinished(settings: Settings, job: Path) -> str | None:
     return None
 
 
-async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan) -> int:
+async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
         executor = await _prepared(stack, plan, rehearsal_speed=order.speed if order.rehearse else None)
         run_id = order.run_id or new_run_id(time.time(), random.random)
-        folder = Runs(settings.home).create(run_id, job)
+        folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
-        kept = await stack.enter_async_context(journal.create(folder.journal))
+        kept = await stack.enter_async_context(journal.create(folder.journal, disk))
         opening = ev.RunStarted(
             at=time.time(),
             run_id=run_id,
@@ -101,7 +104,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan) -> in
     return code
 
 
-async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder) -> int:
+async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.writing())
         recovered = replay.recover(folder.journal)
@@ -111,7 +114,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         plan = Plan(_present_spec(past.run, settings, amend=continuation.amend))
         rehearsed = past.run.rehearsal and isinstance(plan.spec.target, ModalTarget)
         executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if rehearsed else None)
-        kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered))
+        kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
         opening = ev.RunResumed(
             at=time.time(),
             run_id=past.run.run_id,
