@@ -33,7 +33,8 @@ def run(
     ] = None,
     output: options.Output = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with this job's latest interrupted run, if there is one.")
+        bool,
+        typer.Option("--resume", help="Go on with the interrupted run that this command began, if there is one."),
     ] = False,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,

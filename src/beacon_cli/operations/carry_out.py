@@ -38,11 +38,11 @@ def run(order: Order, disk: Disk = DISK) -> int:
         BeaconError: the job is wrong, nothing could start, or a store failed.
     """
     settings = wiring.settings()
-    begun = _unfinished(settings, order.job) if order.resume else None
-    if begun:
-        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
     job, spec = wiring.job(order.job, settings)
     spec = retargeted(selection.narrow(spec, order.selection), order.executor)
+    begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
+    if begun:
+        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
     return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))
 
 
@@ -71,13 +71,25 @@ def _chosen(runs: Runs, continuation: Continuation) -> RunFolder:
     raise UsageError("there is no run in which anything failed")
 
 
-def _unfinished(settings: Settings, job: Path) -> str | None:
-    """The id of the latest interrupted run of this job file, if there is one."""
-    path = str(job.absolute())
-    for summary in Runs(settings.home).summaries():
-        if summary.state is RunState.INTERRUPTED and summary.job_file == path:
+def _unfinished(runs: Runs, order: Order, spec: Spec) -> str | None:
+    """The id of the latest interrupted run that the same command began, if there is one.
+
+    A rehearsal is never gone on with as a real run, which costs money, nor the other way round.
+    """
+    path = str(order.job.absolute())
+    for summary in runs.summaries():
+        if summary.state is not RunState.INTERRUPTED or summary.job_file != path:
+            continue
+        if order.run_id not in {None, summary.run_id} or summary.rehearsal is not _is_rehearsal(order, spec):
+            continue
+        began, _ = replay.ends(runs.find(summary.run_id).journal)
+        if began and began.selection == order.selection and type(began.spec.target) is type(spec.target):
             return summary.run_id
     return None
+
+
+def _is_rehearsal(order: Order, spec: Spec) -> bool:
+    return order.rehearse or isinstance(spec.target, SimulatedTarget)
 
 
 async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> int:
@@ -93,7 +105,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             spec=plan.spec,
             planned=plan.planned,
             fingerprint=plan.fingerprint,
-            rehearsal=order.rehearse or isinstance(plan.spec.target, SimulatedTarget),
+            rehearsal=_is_rehearsal(order, plan.spec),
             beacon=__version__,
             job_file=str(order.job.absolute()),
             selection=order.selection,
