@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from beacon_cli import signals
+from beacon_cli import guards, signals
 
 
 def main() -> None:
@@ -18,11 +18,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows what it can
+    guards.install()
     from beacon_cli.cli import app
     from beacon_cli.cli.exits import exit_code
 
     try:
-        app()
+        sys.exit(app(standalone_mode=False))  # Typer's own way to show errors trusts what was typed
     except Exception as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         sys.exit(exit_code(error, debug="--debug" in sys.argv))
 
