@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,8 @@ import msgspec
 
 from beacon_cli import settings as configuration
 from beacon_cli import spec as jobs
-from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
+from beacon_cli import templates
+from beacon_cli.model import ModalTarget, Model, Region, SimulatedTarget, Spec
 from beacon_cli.ports import Display, Executor
 from beacon_cli.settings import Settings
 
@@ -58,12 +59,16 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
 
 
 @contextmanager
-def emulated(speed: float) -> Iterator[Emulated]:
-    """An emulator beside the run, for the body; gives where it listens and what it lets in."""
+def emulated(target: ModalTarget, cells: Iterable[tuple[Region, Model]], speed: float) -> Iterator[Emulated]:
+    """An emulator beside the run, for the body, with the apps that the job calls; gives where it listens."""
     from beacon_cli.emulator import server
+    from beacon_cli.emulator.deployment import apps_for
     from beacon_cli.emulator.provider import Settings as Workspace
 
-    with server.running(Workspace(speed=speed)) as address:
+    names: dict[str, str] = {}
+    for region, model in cells:
+        names.setdefault(str(templates.fill(target.app, templates.cell_values(region, model))), region.id)
+    with server.running(Workspace(speed=speed), apps=apps_for(names)) as address:
         yield Emulated(url=address.url, token=(address.token_id, address.token_secret))
 
 
