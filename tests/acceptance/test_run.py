@@ -123,6 +123,14 @@ def test_json_is_lines_on_stdout_and_nothing_else(beacon: Beacon, job: Path) -> 
     assert sum(line["event"] == "attempt_succeeded" for line in lines) == 9
 
 
+def test_json_can_be_had_without_progress(beacon: Beacon, job: Path) -> None:
+    """With `--json --quiet`, the lines are all there and stderr has the summary alone."""
+    done = beacon("run", job, *FAST, "--json", "--quiet", "--limit", "1")
+    assert json.loads(done.stdout.splitlines()[-1])["succeeded"] == 9
+    assert "asking" not in done.stderr
+    assert "all 9 executions answered" in done.stderr
+
+
 def test_progress_goes_to_stderr_without_escape_codes(beacon: Beacon, job: Path) -> None:
     """Where stderr is no terminal, progress is plain lines; stdout has the summary alone."""
     done = beacon("run", job, *FAST, "--limit", "1")
