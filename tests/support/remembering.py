@@ -80,11 +80,11 @@ class Desk:
 
     def order(self, run_id: str = "r") -> Order:
         """What `beacon run` is asked for."""
-        return Order(job=self.job, run_id=run_id, show=Show.QUIET)
+        return Order(job=self.job, run_id=run_id, show=Show(progress=False))
 
     def continuation(self, run_id: str = "r") -> Continuation:
         """What `beacon resume` is asked for."""
-        return Continuation(run=run_id, show=Show.QUIET)
+        return Continuation(run=run_id, show=Show(progress=False))
 
     def crash_in_the_middle(self, run_id: str = "r") -> None:
         """Leave a run as a kill leaves it: a call under way, a torn record, no results."""

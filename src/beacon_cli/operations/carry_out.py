@@ -166,8 +166,9 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
 
 async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None) -> Executor:
     """The run's executor, open and with everything resolved that the plan will call."""
-    rehearsed = rehearsal_speed is not None and isinstance(plan.spec.target, ModalTarget)
-    emulator = stack.enter_context(wiring.emulated(rehearsal_speed or 1.0)) if rehearsed else None
+    emulator = None
+    if rehearsal_speed is not None and isinstance(plan.spec.target, ModalTarget):
+        emulator = stack.enter_context(wiring.emulated(plan.spec.target, plan.cells(), rehearsal_speed))
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
     return executor
@@ -219,4 +220,4 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
 
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
-    looking.summarise(standings, folder, sys.stderr if show is Show.JSON else sys.stdout)
+    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout)
