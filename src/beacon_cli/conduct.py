@@ -100,4 +100,5 @@ def _closing(standings: Standings, at: float, seconds: float) -> ev.RunFinished:
         failed=failed,
         skipped=skipped,
         cancelled=standings.planned - succeeded - failed - skipped,
+        open_calls=len(standings.open_calls),
     )

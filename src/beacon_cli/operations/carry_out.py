@@ -116,17 +116,15 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan) -> in
 async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder) -> int:
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.writing())
-        recovered = replay.recover(folder.journal)
+        began, recovered = folder.recovered()
         past = recovered.standings
-        if past.run is None:
-            raise UsageError(f"run {folder.run_id} never began; start a new one with `beacon run`")
-        plan = Plan(_present_spec(past.run, settings, amend=continuation.amend))
-        rehearsed = past.run.rehearsal and isinstance(plan.spec.target, ModalTarget)
+        plan = Plan(_present_spec(began, settings, amend=continuation.amend))
+        rehearsed = began.rehearsal and isinstance(plan.spec.target, ModalTarget)
         executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if rehearsed else None)
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered))
         opening = ev.RunResumed(
             at=time.time(),
-            run_id=past.run.run_id,
+            run_id=began.run_id,
             spec=plan.spec,
             planned=plan.planned,
             beacon=__version__,
