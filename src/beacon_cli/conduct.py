@@ -14,6 +14,7 @@ from beacon_cli import events as ev
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Display, Executor, Journal, Queue
 from beacon_cli.results import Standings
+from beacon_cli.rows import Status, tally
 
 
 class Recorder:
@@ -92,13 +93,13 @@ async def _stop(
 
 
 def _closing(standings: Standings, at: float, seconds: float) -> ev.RunFinished:
-    succeeded, failed, skipped = (standings.total(name) for name in ("succeeded", "failed", "skipped"))
+    counts = tally(standings)
     return ev.RunFinished(
         at=at,
         seconds=seconds,
-        succeeded=succeeded,
-        failed=failed,
-        skipped=skipped,
-        cancelled=standings.planned - succeeded - failed - skipped,
+        succeeded=counts[Status.SUCCEEDED],
+        failed=counts[Status.FAILED],
+        skipped=counts[Status.SKIPPED],
+        cancelled=counts[Status.CANCELLED],
         open_calls=len(standings.open_calls),
     )

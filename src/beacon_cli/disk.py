@@ -125,7 +125,10 @@ def write_file(path: Path, chunks: Iterable[bytes], disk: Disk = DISK) -> None:
 
 
 def _write_draft(disk: Disk, draft: Path, chunks: Iterable[bytes]) -> None:
-    descriptor = disk.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    # What stands there is what a crash left, or what somebody put into a shared folder for us to write through.
+    with suppress(FileNotFoundError):
+        draft.unlink()
+    descriptor = disk.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         block = bytearray()
         for chunk in chunks:

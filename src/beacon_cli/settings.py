@@ -233,6 +233,8 @@ _LONGEST = 4096
 
 
 def _bytes(path: Path) -> bytes:
+    if path.is_fifo():  # whoever made this folder may have put one there: nobody would ever write to it
+        raise ValueError("is a pipe; it has to be a file")
     with path.open("rb") as stream:
         data = stream.read(LARGEST + 1)
     if len(data) > LARGEST:

@@ -179,7 +179,7 @@ class ModalExecutor:
         except TimeoutError:
             return await self._outcome(call)
         except sdk.NotFoundError as error:
-            return Failed(kind=ErrorKind.GONE, message=shorten(str(error)), transient=True)
+            return Failed(kind=ErrorKind.GONE, message=shorten(_words(error)), transient=True)
         except Exception as error:  # noqa: BLE001 - as above
             outcome = _told(error)
             return await self._outcome(call) if _lost_connection(outcome) else outcome
@@ -294,11 +294,16 @@ async def _theirs(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
-    """Keep what would end this process's event loop from doing so: it was raised elsewhere."""
+    """Keep what would end this process's event loop or cancel its tasks from doing so: it was raised elsewhere."""
     try:
         return await work
-    except (KeyboardInterrupt, SystemExit, GeneratorExit) as error:
-        raise _Escaped(f"{type(error).__name__}: {error}") from None
+    except Exception:
+        raise
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise  # nobody else: we were told to stop waiting
+        raise _Escaped(f"{type(error).__name__}: {_words(error)}") from None
 
 
 async def _end(call: modal.FunctionCall[Any], *, terminate: bool) -> bool:
@@ -328,11 +333,11 @@ def _lost_connection(outcome: Outcome) -> bool:
 def _told(error: BaseException) -> Failed | Cancelled:
     """What an exception of the SDK means, by the table; what is not in it was raised by the remote code."""
     if isinstance(error, _Escaped):
-        return _of_text(str(error))
+        return _of_text(_words(error))
     if isinstance(error, sdk.RemoteError):
-        return _remote(str(error))
+        return _remote(_words(error))
     if isinstance(error, sdk.ExecutionError):  # the remote exception is of a class that this machine lacks
-        return Failed(kind=ErrorKind.MODEL, message=shorten(str(error)), transient=True)
+        return Failed(kind=ErrorKind.MODEL, message=shorten(_words(error)), transient=True)
     return _by_table(error) or _by_package(error) or _of_remote_code(error)
 
 
@@ -341,7 +346,7 @@ def _by_table(error: BaseException) -> Failed | None:
         if isinstance(error, types):
             return Failed(
                 kind=kind,
-                message=shorten(str(error) or type(error).__name__),
+                message=shorten(_words(error) or type(error).__name__),
                 transient=transient,
                 retry_after=_retry_after(error) if kind is ErrorKind.THROTTLED else None,
             )
@@ -351,9 +356,9 @@ def _by_table(error: BaseException) -> Failed | None:
 def _by_package(error: BaseException) -> Failed | None:
     package = type(error).__module__.partition(".")[0]
     if package in {"cbor2", "_cbor2"}:
-        return bad_answer(f"the answer cannot be decoded: {error}")
+        return bad_answer(f"the answer cannot be decoded: {_words(error)}")
     if package == "aiohttp":  # a large answer is fetched over HTTP
-        return Failed(kind=ErrorKind.CONNECTION, message=shorten(str(error)), transient=True)
+        return Failed(kind=ErrorKind.CONNECTION, message=shorten(_words(error)), transient=True)
     return None
 
 
@@ -367,7 +372,7 @@ def _remote(message: str) -> Failed | Cancelled:
 
 
 def _of_remote_code(error: BaseException) -> Failed:
-    return _of_text(f"{type(error).__name__}: {error}")
+    return _of_text(f"{type(error).__name__}: {_words(error)}")
 
 
 def _of_text(message: str) -> Failed:
@@ -375,6 +380,14 @@ def _of_text(message: str) -> Failed:
     wrong = message.startswith("TypeError") and _WRONG_ARGUMENTS.search(message) is not None
     kind = ErrorKind.BAD_REQUEST if wrong else ErrorKind.MODEL
     return Failed(kind=kind, message=shorten(message), transient=not wrong)
+
+
+def _words(error: BaseException) -> str:
+    """What an exception says. One that remote code has sent may be unable to."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever its own method raises
+        return ""
 
 
 def _retry_after(error: BaseException) -> float | None:
@@ -385,7 +398,7 @@ def _retry_after(error: BaseException) -> float | None:
 
 
 def _line(error: BaseException) -> str:
-    return shorten(" ".join(str(error).split())) or type(error).__name__
+    return shorten(" ".join(_words(error).split())) or type(error).__name__
 
 
 def _start_error(error: BaseException, url: str) -> StartError:

@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
+from beacon_cli.disk import DISK, Disk
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
 from beacon_cli.operations import looking
@@ -30,30 +32,32 @@ FAILED = 3
 """The exit code of a run that ended and has not every answer."""
 
 
-def run(order: Order) -> int:
-    """Carry a job out; gives the exit code.
+def run(order: Order, disk: Disk = DISK) -> int:
+    """Carry a job out; gives the exit code. All that is kept goes through `disk`.
 
     Raises:
         BeaconError: the job is wrong, nothing could start, or a store failed.
     """
     settings = wiring.settings()
     job, spec = wiring.job(order.job, settings)
-    spec = retargeted(selection.narrow(spec, order.selection), order.executor)
+    spec = retargeted(selection.narrow(spec, order.selection), order.executor, speed=order.speed)
     begun = _unfinished(Runs(settings.home), order, spec) if order.resume else None
     if begun:
-        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show))
-    return anyio.run(partial(_begin, order, settings, job, Plan(spec)))
+        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
+    return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))
 
 
-def go_on(continuation: Continuation) -> int:
+def go_on(continuation: Continuation, disk: Disk = DISK) -> int:
     """Go on with a run that was interrupted, or ask again what failed in it; gives the exit code.
+
+    All that is kept goes through `disk`.
 
     Raises:
         BeaconError: there is no such run, its job has changed, nothing could start, or a store failed.
     """
     settings = wiring.settings()
-    folder = _chosen(Runs(settings.home), continuation)
-    return anyio.run(partial(_go_on, continuation, settings, folder))
+    folder = _chosen(Runs(settings.home, disk), continuation)
+    return anyio.run(partial(_go_on, continuation, settings, folder, disk))
 
 
 def _chosen(runs: Runs, continuation: Continuation) -> RunFolder:
@@ -89,13 +93,13 @@ def _is_rehearsal(order: Order, spec: Spec) -> bool:
     return order.rehearse or isinstance(spec.target, SimulatedTarget)
 
 
-async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan) -> int:
+async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
         executor = await _prepared(stack, plan, rehearsal_speed=order.speed if order.rehearse else None)
         run_id = order.run_id or new_run_id(time.time(), random.random)
-        folder = Runs(settings.home).create(run_id, job)
+        folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
-        kept = await stack.enter_async_context(journal.create(folder.journal))
+        kept = await stack.enter_async_context(journal.create(folder.journal, disk))
         opening = ev.RunStarted(
             at=time.time(),
             run_id=run_id,
@@ -113,15 +117,14 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan) -> in
     return code
 
 
-async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder) -> int:
+async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.writing())
         began, recovered = folder.recovered()
         past = recovered.standings
         plan = Plan(_present_spec(began, settings, amend=continuation.amend))
-        rehearsed = began.rehearsal and isinstance(plan.spec.target, ModalTarget)
-        executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if rehearsed else None)
-        kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered))
+        executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if began.rehearsal else None)
+        kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
         opening = ev.RunResumed(
             at=time.time(),
             run_id=began.run_id,
@@ -145,8 +148,8 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     if not began.job_file or not path.exists():
         return began.spec
     now = selection.narrow(wiring.job(path, settings)[1], began.selection)
-    if isinstance(began.spec.target, SimulatedTarget):
-        now = retargeted(now, "simulated")
+    if isinstance(began.spec.target, SimulatedTarget) and isinstance(now.target, ModalTarget):
+        now = msgspec.structs.replace(now, target=began.spec.target)  # so it was asked for on the command line
     found = amendment.changes(began.spec, now)
     if found.refused:
         raise UsageError(
@@ -163,8 +166,9 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
 
 async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None) -> Executor:
     """The run's executor, open and with everything resolved that the plan will call."""
-    rehearsed = rehearsal_speed is not None and isinstance(plan.spec.target, ModalTarget)
-    emulator = stack.enter_context(wiring.emulated(rehearsal_speed or 1.0)) if rehearsed else None
+    target, emulator = plan.spec.target, None
+    if rehearsal_speed is not None and isinstance(target, ModalTarget):
+        emulator = stack.enter_context(wiring.emulated(target, plan.cells(), rehearsal_speed))
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
     return executor

@@ -80,7 +80,7 @@ def _questions(document: Document, path: Path) -> tuple[list[QuestionPart], list
     if not questions.is_known(where):
         return [], [Complaint(loc, f"{quoted(name)} has none of the known endings: {questions.kinds()}")], []
     try:
-        data = source.read(where)
+        data = source.read(where, regular=True)
     except SpecError as error:
         return [], [Complaint(loc, f"{quoted(name)}: {error.faults[0].message}")], []
     try:

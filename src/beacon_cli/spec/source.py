@@ -98,8 +98,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         return at
 
 
-def read(path: Path) -> bytes:
-    """The file as it is.
+def read(path: Path, *, regular: bool = False) -> bytes:
+    """The file as it is. A pipe will do, unless it has to be a `regular` file: a pipe may never say anything.
 
     Raises:
         SpecError: it is not there, is a folder, cannot be read, or has more than `LARGEST` bytes.
@@ -107,6 +107,8 @@ def read(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise _refused(path, "is a folder; name a file")
+        if regular and path.exists() and not path.is_file():
+            raise _refused(path, "is a pipe or a device; name a file")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             data = b"" if size > LARGEST else file.read(LARGEST + 1)
