@@ -71,7 +71,7 @@ def test_run_resume_begins_or_goes_on(
 def test_run_resume_goes_on_with_what_the_same_command_began(
     beacon: Beacon, mine: Path, tmp_path: Path, environment: dict[str, str], other: tuple[str, ...], code: int
 ) -> None:
-    """`run --resume` leaves alone a run that asks more, has another id, or is a rehearsal where this is real."""
+    """`run --resume` leaves a run alone that asks more, has another id, or is a rehearsal where it is not."""
     interrupted(mine, tmp_path, environment)
     journal = tmp_path / "state" / "runs" / "r1" / "events.jsonl"
     before = journal.read_bytes()

@@ -41,7 +41,7 @@ def run(order: Order, disk: Disk = DISK) -> int:
     settings = wiring.settings()
     job, spec = wiring.job(order.job, settings)
     spec = retargeted(selection.narrow(spec, order.selection), order.executor, speed=order.speed)
-    begun = _unfinished(Runs(settings.home), order, spec) if order.resume else None
+    begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
         return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
     return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))

@@ -16,7 +16,10 @@ REHEARSAL_SPEED = 10.0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What `beacon run` was asked for. With `resume` it goes on with the interrupted run that it began, if any."""
+    """What `beacon run` was asked for.
+
+    With `resume` it goes on with the latest run that the same command began, if that was interrupted.
+    """
 
     job: Path
     selection: Selection = Selection()
