@@ -88,7 +88,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int = 0
     cancelled: int = 0
     open_calls: int = 0
-    """Of an interrupted run: calls that may still run, those of which only the intent is on disk included."""
+    """Calls that may still run, those of which only the intent is on disk included."""
+    seconds: float | None = None
+    """How long a run that came to its end took, since it started or was last resumed."""
     job_file: str = ""
     """Where the job came from."""
     note: str = ""
@@ -166,7 +168,8 @@ class RunFolder:
     def summary(self) -> Summary:
         """What can be said of the run in one line.
 
-        Of a run that came to its end only the first and the last line of the journal are read, of any other all.
+        Of a run that came to its end and left no call behind only the first and the last line of the journal are
+        read, of any other all.
 
         Raises:
             StoreError: the folder cannot be read. A damaged journal is no error here but a state.
@@ -189,9 +192,10 @@ class RunFolder:
 
     def _of_journal(self, unfinished: RunState, made_at: float) -> Summary:
         started, finished = replay.ends(self.journal)
-        standings = None if finished and not finished.cancelled else replay.recover(self.journal).standings
-        if standings and standings.finished:
-            finished = standings.finished  # calls were reaped since
+        at_rest = finished and not finished.cancelled and not finished.open_calls
+        standings = None if at_rest else replay.recover(self.journal).standings
+        if standings:
+            finished = standings.finished  # not the last event, where calls that it left have been reaped
         counts = tally(standings) if standings else {}
         if started is None:
             return Summary(run_id=self.run_id, state=unfinished, started_at=made_at)
@@ -207,6 +211,7 @@ class RunFolder:
             skipped=finished.skipped if finished else counts[Status.SKIPPED],
             cancelled=finished.cancelled if finished else counts[Status.CANCELLED],
             open_calls=len(standings.open_calls) + standings.intents if standings else 0,
+            seconds=finished.seconds if finished else None,
             job_file=started.job_file,
         )
 
@@ -231,7 +236,7 @@ class Runs:
             try:
                 self._disk.mkdir(run.path)
             except FileExistsError:
-                raise UsageError(f"there is a run {run_id} already; choose another --run-id") from None
+                raise UsageError(f"there is a run '{run_id}' already; choose another --run-id") from None
             try:
                 sync_folder(self._disk, self._folder)
                 write_file(run.job, [job], self._disk)

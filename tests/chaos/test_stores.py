@@ -16,7 +16,7 @@ from beacon_cli.operations import carry_out, looking, reaping
 from beacon_cli.operations.orders import Continuation
 from beacon_cli.wiring import Show
 
-_LATEST = Continuation(show=Show.QUIET)
+_LATEST = Continuation(show=Show(progress=False))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
@@ -39,7 +40,7 @@ def run(order: Order, disk: Disk = DISK) -> int:
     """
     settings = wiring.settings()
     job, spec = wiring.job(order.job, settings)
-    spec = retargeted(selection.narrow(spec, order.selection), order.executor)
+    spec = retargeted(selection.narrow(spec, order.selection), order.executor, speed=order.speed)
     begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
         return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
@@ -148,8 +149,8 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     if not began.job_file or not path.exists():
         return began.spec
     now = selection.narrow(wiring.job(path, settings)[1], began.selection)
-    if isinstance(began.spec.target, SimulatedTarget):
-        now = retargeted(now, "simulated")
+    if isinstance(began.spec.target, SimulatedTarget) and isinstance(now.target, ModalTarget):
+        now = msgspec.structs.replace(now, target=began.spec.target)  # so it was asked for on the command line
     found = amendment.changes(began.spec, now)
     if found.refused:
         raise UsageError(
@@ -166,9 +167,9 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
 
 async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None) -> Executor:
     """The run's executor, open and with everything resolved that the plan will call."""
-    emulator = None
-    if rehearsal_speed is not None and isinstance(plan.spec.target, ModalTarget):
-        emulator = stack.enter_context(wiring.emulated(plan.spec.target, plan.cells(), rehearsal_speed))
+    target, emulator = plan.spec.target, None
+    if rehearsal_speed is not None and isinstance(target, ModalTarget):
+        emulator = stack.enter_context(wiring.emulated(target, plan.cells(), rehearsal_speed))
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
     return executor

@@ -1,4 +1,4 @@
-"""Calls that nobody waits for any more: found in the journals of interrupted runs, ended at the provider."""
+"""Calls that nobody waits for any more: found in the journals of runs, ended at the provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from beacon_cli.runs import RunFolder, Runs, RunState
 
 
 class Orphans(msgspec.Struct, frozen=True, kw_only=True):
-    """What an interrupted run may have left: calls by id, and attempts of which only the intent is on disk.
+    """What a run may have left behind: calls by id, and attempts of which only the intent is on disk.
 
     `ended` are the calls that the provider says have ended; None: it was not asked.
     """
@@ -30,13 +30,12 @@ class Orphans(msgspec.Struct, frozen=True, kw_only=True):
 
 def orphans(name: str = "") -> list[Orphans]:
     """Those of one run, or of every run that no process writes; runs without any are left out."""
-    found = (_found(folder) for folder in _folders(name))
-    return [each for each in found if each.calls or each.intents]
+    return [_found(folder) for folder in _folders(name)]
 
 
 def reap(name: str = "") -> list[Orphans]:
     """End the orphans, and journal those that the provider says have ended."""
-    return [anyio.run(partial(_reap, folder)) for folder in _folders(name) if _has_any(folder)]
+    return [anyio.run(partial(_reap, folder)) for folder in _folders(name)]
 
 
 def _folders(name: str) -> list[RunFolder]:
@@ -46,14 +45,11 @@ def _folders(name: str) -> list[RunFolder]:
     """
     runs = Runs(wiring.settings().home)
     if name:
-        return [runs.find(name)]
-    ended = {RunState.INTERRUPTED, RunState.FINISHED}
-    return [runs.find(each.run_id) for each in runs.summaries() if each.state in ended and each.job is not None]
-
-
-def _has_any(folder: RunFolder) -> bool:
-    found = _found(folder)
-    return bool(found.calls or found.intents)
+        named = runs.find(name)
+        found = _found(named)
+        return [named] if found.calls or found.intents else []
+    left = [each for each in runs.summaries() if each.open_calls and each.state is not RunState.RUNNING]
+    return [runs.find(each.run_id) for each in left]
 
 
 def _found(folder: RunFolder) -> Orphans:
