@@ -135,7 +135,7 @@ def test_a_finished_run_that_was_reaped_stays_finished(desk: Desk, told: Told) -
     }
     lines[next(n for n, line in enumerate(lines) if b'"attempt_succeeded"' in line)] = _line(timed_out)
     finished = json.loads(lines[-1])
-    lines[-1] = _line({**finished, "succeeded": finished["succeeded"] - 1, "failed": 1})
+    lines[-1] = _line({**finished, "succeeded": finished["succeeded"] - 1, "failed": 1, "open_calls": 1})
     desk.journal().write_bytes(b"".join(lines))
     (reaped,) = reaping.reap()
     assert len(reaped.calls) == 1
