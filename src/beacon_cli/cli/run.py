@@ -107,13 +107,13 @@ def retry(
 
 def reap(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="The run's id; all interrupted runs if left out.")
+        str, typer.Argument(metavar="RUN", help="The run's id; every run that no process writes if left out.")
     ] = "",
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the calls; cancel nothing.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Find the calls that interrupted runs may have left running, and end them."""
+    """Find the calls that runs may have left running, and end them."""
     from beacon_cli import guards
     from beacon_cli.operations import looking, reaping
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
@@ -39,7 +40,7 @@ def run(order: Order, disk: Disk = DISK) -> int:
     """
     settings = wiring.settings()
     job, spec = wiring.job(order.job, settings)
-    spec = retargeted(selection.narrow(spec, order.selection), order.executor)
+    spec = retargeted(selection.narrow(spec, order.selection), order.executor, speed=order.speed)
     begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
         return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
@@ -119,17 +120,15 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
 async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.writing())
-        recovered = replay.recover(folder.journal)
+        recovered, began = folder.recover()
         past = recovered.standings
-        if past.run is None:
-            raise UsageError(f"run {folder.run_id} never began; start a new one with `beacon run`")
-        plan = Plan(_present_spec(past.run, settings, amend=continuation.amend))
-        rehearsed = past.run.rehearsal and isinstance(plan.spec.target, ModalTarget)
+        plan = Plan(_present_spec(began, settings, amend=continuation.amend))
+        rehearsed = began.rehearsal and isinstance(plan.spec.target, ModalTarget)
         executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if rehearsed else None)
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
         opening = ev.RunResumed(
             at=time.time(),
-            run_id=past.run.run_id,
+            run_id=began.run_id,
             spec=plan.spec,
             planned=plan.planned,
             beacon=__version__,
@@ -150,8 +149,8 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     if not began.job_file or not path.exists():
         return began.spec
     now = selection.narrow(wiring.job(path, settings)[1], began.selection)
-    if isinstance(began.spec.target, SimulatedTarget):
-        now = retargeted(now, "simulated")
+    if isinstance(began.spec.target, SimulatedTarget) and isinstance(now.target, ModalTarget):
+        now = msgspec.structs.replace(now, target=began.spec.target)  # so it was asked for on the command line
     found = amendment.changes(began.spec, now)
     if found.refused:
         raise UsageError(
@@ -168,8 +167,9 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
 
 async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None) -> Executor:
     """The run's executor, open and with everything resolved that the plan will call."""
-    rehearsed = rehearsal_speed is not None and isinstance(plan.spec.target, ModalTarget)
-    emulator = stack.enter_context(wiring.emulated(rehearsal_speed or 1.0)) if rehearsed else None
+    target, emulator = plan.spec.target, None
+    if rehearsal_speed is not None and isinstance(target, ModalTarget):
+        emulator = stack.enter_context(wiring.emulated(target, plan.cells(), rehearsal_speed))
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
     return executor
@@ -221,4 +221,4 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
 
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
-    looking.summarise(standings, folder, sys.stderr if show is Show.JSON else sys.stdout)
+    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout)
