@@ -160,13 +160,17 @@ class RunInterrupted(_Event, frozen=True, kw_only=True):
 
 
 class RunFinished(_Event, frozen=True, kw_only=True):
-    """The last event: how many executions ended how. `seconds` is the whole run's wall time."""
+    """The last event: how many executions ended how, and how many calls may still run.
+
+    `seconds` is the wall time since the run started or, later, was resumed.
+    """
 
     seconds: float
     succeeded: int
     failed: int
     skipped: int
     cancelled: int
+    open_calls: int = 0
 
 
 Event: TypeAlias = (

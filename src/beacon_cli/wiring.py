@@ -15,10 +15,12 @@ import msgspec
 
 from beacon_cli import settings as configuration
 from beacon_cli import spec as jobs
-from beacon_cli import templates
+from beacon_cli.errors import UsageError
 from beacon_cli.model import ModalTarget, Model, Region, SimulatedTarget, Spec
+from beacon_cli.names import quoted
 from beacon_cli.ports import Display, Executor
 from beacon_cli.settings import Settings
+from beacon_cli.templates import cell_values, fill
 
 
 class Show(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,15 +60,24 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
 
 @contextmanager
 def emulated(target: ModalTarget, cells: Iterable[tuple[Region, Model]], speed: float) -> Iterator[Emulated]:
-    """An emulator beside the run, for the body, with the apps that the job calls; gives where it listens."""
-    from beacon_cli.emulator import server
-    from beacon_cli.emulator.deployment import apps_for
+    """An emulator beside the run, for the body, with every app that these pairs will call.
+
+    Gives where it listens and what it lets in.
+
+    Raises:
+        UsageError: the target calls what no emulated app has.
+    """
+    from beacon_cli.emulator import deployment, server
     from beacon_cli.emulator.provider import Settings as Workspace
 
-    names: dict[str, str] = {}
-    for region, model in cells:
-        names.setdefault(str(templates.fill(target.app, templates.cell_values(region, model))), region.id)
-    with server.running(Workspace(speed=speed), apps=apps_for(names)) as address:
+    called = target.function or f"{target.cls}.{target.method}"
+    if called not in deployment.PLAYED:
+        played = " and ".join(deployment.PLAYED)
+        raise UsageError(
+            f"a rehearsal plays {played}; this job calls {quoted(called)}: rehearse it with --executor simulated"
+        )
+    names = {str(fill(target.app, cell_values(region, model))): region.id for region, model in cells}
+    with server.running(Workspace(speed=speed), apps=deployment.apps_for(names)) as address:
         yield Emulated(url=address.url, token=(address.token_id, address.token_secret))
 
 

@@ -221,3 +221,40 @@ def test_what_cannot_start_says_what_to_do(beacon: Beacon, emulator: Emulator, j
             assert len(done.stderr.splitlines()) == 1
             assert done.stdout == ""
     assert not (tmp_path / "state").exists()
+
+
+OWN = """
+id: own
+regions: [mars, us]
+models: [m1]
+questions: [{id: q1, text: "What is 2+2?"}]
+executor:
+  modal:
+    app: my-app-{region.app}
+    function: run_inference
+    arguments: {model_name: "{model.id}", prompt: "{prompt}"}
+"""
+
+
+def test_a_rehearsal_plays_the_apps_that_the_job_calls(beacon: Beacon, tmp_path: Path) -> None:
+    """Regions of the user's own configuration, and apps of any name, can be rehearsed."""
+    (tmp_path / "beacon.toml").write_text('[regions.mars]\nplace = "Mars"\n')
+    (tmp_path / "own.yaml").write_text(OWN)
+    done = beacon("run", "own.yaml", *FAST, "-q")
+    assert done.returncode == 0, done.stderr
+    assert [(row["region"], row["status"]) for row in rows(tmp_path / "state")] == [
+        ("mars", "succeeded"),
+        ("us", "succeeded"),
+    ]
+
+
+def test_what_no_rehearsal_plays_can_be_simulated(beacon: Beacon, tmp_path: Path) -> None:
+    """A function that the emulator lacks is refused with the way out, which `--speed` makes as fast."""
+    (tmp_path / "own.yaml").write_text(OWN.replace("mars, ", "").replace("run_inference", "ask"))
+    refused = beacon("run", "own.yaml", *FAST)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "'ask'" in refused.stderr
+    assert "--executor simulated" in refused.stderr
+    done = beacon("run", "own.yaml", "--executor", "simulated", "--speed", "1000", "-q")
+    assert done.returncode == 0, done.stderr
+    assert rows(tmp_path / "state")[0]["seconds"] < 1

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
@@ -38,11 +39,11 @@ def run(order: Order, disk: Disk = DISK) -> int:
         BeaconError: the job is wrong, nothing could start, or a store failed.
     """
     settings = wiring.settings()
-    begun = _unfinished(settings, order.job) if order.resume else None
+    job, spec = wiring.job(order.job, settings)
+    spec = retargeted(selection.narrow(spec, order.selection), order.executor, speed=order.speed)
+    begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
         return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
-    job, spec = wiring.job(order.job, settings)
-    spec = retargeted(selection.narrow(spec, order.selection), order.executor)
     return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))
 
 
@@ -71,13 +72,25 @@ def _chosen(runs: Runs, continuation: Continuation) -> RunFolder:
     raise UsageError("there is no run in which anything failed")
 
 
-def _unfinished(settings: Settings, job: Path) -> str | None:
-    """The id of the latest interrupted run of this job file, if there is one."""
-    path = str(job.absolute())
-    for summary in Runs(settings.home).summaries():
-        if summary.state is RunState.INTERRUPTED and summary.job_file == path:
+def _unfinished(runs: Runs, order: Order, spec: Spec) -> str | None:
+    """The id of the latest interrupted run that the same command began, if there is one.
+
+    A rehearsal is never gone on with as a real run, which costs money, nor the other way round.
+    """
+    path = str(order.job.absolute())
+    for summary in runs.summaries():
+        if summary.state is not RunState.INTERRUPTED or summary.job_file != path:
+            continue
+        if order.run_id not in {None, summary.run_id} or summary.rehearsal is not _is_rehearsal(order, spec):
+            continue
+        began, _ = replay.ends(runs.find(summary.run_id).journal)
+        if began and began.selection == order.selection and type(began.spec.target) is type(spec.target):
             return summary.run_id
     return None
+
+
+def _is_rehearsal(order: Order, spec: Spec) -> bool:
+    return order.rehearse or isinstance(spec.target, SimulatedTarget)
 
 
 async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> int:
@@ -93,7 +106,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             spec=plan.spec,
             planned=plan.planned,
             fingerprint=plan.fingerprint,
-            rehearsal=order.rehearse or isinstance(plan.spec.target, SimulatedTarget),
+            rehearsal=_is_rehearsal(order, plan.spec),
             beacon=__version__,
             job_file=str(order.job.absolute()),
             selection=order.selection,
@@ -107,17 +120,15 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
 async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.writing())
-        recovered = replay.recover(folder.journal)
+        recovered, began = folder.recover()
         past = recovered.standings
-        if past.run is None:
-            raise UsageError(f"run {folder.run_id} never began; start a new one with `beacon run`")
-        plan = Plan(_present_spec(past.run, settings, amend=continuation.amend))
-        rehearsed = past.run.rehearsal and isinstance(plan.spec.target, ModalTarget)
+        plan = Plan(_present_spec(began, settings, amend=continuation.amend))
+        rehearsed = began.rehearsal and isinstance(plan.spec.target, ModalTarget)
         executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if rehearsed else None)
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
         opening = ev.RunResumed(
             at=time.time(),
-            run_id=past.run.run_id,
+            run_id=began.run_id,
             spec=plan.spec,
             planned=plan.planned,
             beacon=__version__,
@@ -138,8 +149,8 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     if not began.job_file or not path.exists():
         return began.spec
     now = selection.narrow(wiring.job(path, settings)[1], began.selection)
-    if isinstance(began.spec.target, SimulatedTarget):
-        now = retargeted(now, "simulated")
+    if isinstance(began.spec.target, SimulatedTarget) and isinstance(now.target, ModalTarget):
+        now = msgspec.structs.replace(now, target=began.spec.target)  # so it was asked for on the command line
     found = amendment.changes(began.spec, now)
     if found.refused:
         raise UsageError(
@@ -156,9 +167,9 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
 
 async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None) -> Executor:
     """The run's executor, open and with everything resolved that the plan will call."""
-    emulator = None
-    if rehearsal_speed is not None and isinstance(plan.spec.target, ModalTarget):
-        emulator = stack.enter_context(wiring.emulated(plan.spec.target, plan.cells(), rehearsal_speed))
+    target, emulator = plan.spec.target, None
+    if rehearsal_speed is not None and isinstance(target, ModalTarget):
+        emulator = stack.enter_context(wiring.emulated(target, plan.cells(), rehearsal_speed))
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
     return executor

@@ -16,7 +16,10 @@ REHEARSAL_SPEED = 10.0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What `beacon run` was asked for. With `resume` it goes on with the job's latest interrupted run, if any."""
+    """What `beacon run` was asked for.
+
+    With `resume` it goes on with the latest run that the same command began, if that was interrupted.
+    """
 
     job: Path
     selection: Selection = Selection()
@@ -72,8 +75,8 @@ def select(
     )
 
 
-def retargeted(spec: Spec, executor: str | None) -> Spec:
-    """The spec with the executor that `--executor` names.
+def retargeted(spec: Spec, executor: str | None, *, speed: float) -> Spec:
+    """The spec with the executor that `--executor` names; a simulated one not of the job has this `speed`.
 
     Raises:
         UsageError: there is none of that name, or the job says nothing of it.
@@ -82,7 +85,7 @@ def retargeted(spec: Spec, executor: str | None) -> Spec:
         case None:
             return spec
         case "simulated":
-            target = spec.target if isinstance(spec.target, SimulatedTarget) else SimulatedTarget()
+            target = spec.target if isinstance(spec.target, SimulatedTarget) else SimulatedTarget(speed=speed)
             return msgspec.structs.replace(spec, target=target)
         case "modal" if isinstance(spec.target, ModalTarget):
             return spec
