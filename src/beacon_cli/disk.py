@@ -31,7 +31,8 @@ _REMEDIES = {
     errno.EMFILE: "raise the limit of open files (ulimit -n), then go on",
     errno.ENAMETOOLONG: "set BEACON_HOME to a folder with a shorter name",
     errno.ENOTDIR: "move the file that stands where a folder has to be",
-    errno.ENOENT: "it was there before: look for what removes it",
+    errno.EEXIST: "move the file that stands where a folder has to be",
+    errno.ENOENT: "make sure that its folder is there and stays there",
 }
 
 

@@ -117,10 +117,10 @@ class Standings:
         region = self._region(event.region)
         region.question = event.question
         cell = self.cells.setdefault((intern(event.region), intern(event.model)), CellStanding())
-        if event.attempt > 1:
+        progress = self.executions.get(event.execution)
+        if progress is not None and progress.state is State.WAITING:
             region.retries += 1
             cell.retries += 1
-        progress = self.executions.get(event.execution)
         if progress is None:
             progress = self.executions[event.execution] = Progress(
                 region=intern(event.region),

@@ -60,6 +60,16 @@ def check_run_id(name: str) -> str:
     )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder of the user's, with the modes that the user's umask gives, unless it is there.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 class RunState(StrEnum):
     """Where a run stands."""
 
@@ -146,8 +156,7 @@ class RunFolder:
         Raises:
             StoreError: it cannot be written.
         """
-        with explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         copy = folder / self.results.name
         with explained(self.results), self.results.open("rb") as file:
             write_file(copy, iter(lambda: file.read(_BLOCK), b""), self._disk)

@@ -223,6 +223,17 @@ def test_what_cannot_start_says_what_to_do(beacon: Beacon, emulator: Emulator, j
     assert not (tmp_path / "state").exists()
 
 
+def test_results_that_have_no_place_are_told_before_anything_starts(
+    beacon: Beacon, job: Path, tmp_path: Path
+) -> None:
+    """`--output` that names a file is one line and 4, and no run was begun."""
+    (tmp_path / "file").write_text("")
+    done = beacon("run", job, *FAST, "--output", "file")
+    assert (done.returncode, len(done.stderr.splitlines())) == (4, 1)
+    assert "move the file" in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
 OWN = """
 id: own
 regions: [mars, us]

@@ -24,7 +24,7 @@ from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
 from beacon_cli.queues.memory import MemoryQueue
 from beacon_cli.results import Standings
-from beacon_cli.runs import RunFolder, Runs, RunState, new_run_id
+from beacon_cli.runs import RunFolder, Runs, RunState, make_folder, new_run_id
 from beacon_cli.settings import Settings
 from beacon_cli.wiring import Show
 
@@ -40,7 +40,7 @@ def run(order: Order, disk: Disk = DISK) -> int:
     """
     settings = wiring.settings()
     job, spec = wiring.job(order.job, settings)
-    spec = retargeted(selection.narrow(spec, order.selection), order.executor, speed=order.speed)
+    spec = retargeted(selection.narrow(spec, order.selection, settings.regions), order.executor, speed=order.speed)
     begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
         return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
@@ -95,7 +95,9 @@ def _is_rehearsal(order: Order, spec: Spec) -> bool:
 
 async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
-        executor = await _prepared(stack, plan, rehearsal_speed=order.speed if order.rehearse else None)
+        executor = await _prepared(
+            stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
+        )
         run_id = order.run_id or new_run_id(time.time(), random.random)
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
@@ -123,8 +125,12 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         recovered, began = folder.recover()
         past = recovered.standings
         plan = Plan(_present_spec(began, settings, amend=continuation.amend))
-        rehearsed = began.rehearsal and isinstance(plan.spec.target, ModalTarget)
-        executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if rehearsed else None)
+        executor = await _prepared(
+            stack,
+            plan,
+            rehearsal_speed=continuation.speed if began.rehearsal else None,
+            output=continuation.output,
+        )
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
         opening = ev.RunResumed(
             at=time.time(),
@@ -148,7 +154,7 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     path = Path(began.job_file)
     if not began.job_file or not path.exists():
         return began.spec
-    now = selection.narrow(wiring.job(path, settings)[1], began.selection)
+    now = selection.narrow(wiring.job(path, settings)[1], began.selection, settings.regions)
     if isinstance(began.spec.target, SimulatedTarget) and isinstance(now.target, ModalTarget):
         now = msgspec.structs.replace(now, target=began.spec.target)  # so it was asked for on the command line
     found = amendment.changes(began.spec, now)
@@ -165,8 +171,12 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     return now
 
 
-async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None) -> Executor:
-    """The run's executor, open and with everything resolved that the plan will call."""
+async def _prepared(
+    stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None, output: Path | None
+) -> Executor:
+    """The run's executor, open and with everything resolved that the plan will call; a place for the results."""
+    if output is not None:
+        make_folder(output)
     target, emulator = plan.spec.target, None
     if rehearsal_speed is not None and isinstance(target, ModalTarget):
         emulator = stack.enter_context(wiring.emulated(target, plan.cells(), rehearsal_speed))

@@ -24,7 +24,8 @@ from beacon_cli.runs import RunFolder, Runs, RunState, Summary
 
 def plan(job: Path, chosen: Selection, *, as_json: bool) -> None:
     """Show the matrix of a job, its order, and the least time that its schedule takes."""
-    made = Plan(selection.narrow(wiring.job(job, wiring.settings())[1], chosen))
+    settings = wiring.settings()
+    made = Plan(selection.narrow(wiring.job(job, settings)[1], chosen, settings.regions))
     view = _view(made)
     if as_json:
         _print_json(_plan_record(made, view))
