@@ -23,6 +23,7 @@ from beacon_cli import locks, replay
 from beacon_cli.disk import DISK, Disk, explained, sync_folder, write_file
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.events import RunStarted
+from beacon_cli.replay import Recovered
 from beacon_cli.rows import Status, tally
 
 _SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?", re.ASCII)
@@ -161,17 +162,17 @@ class RunFolder:
             write_file(copy, iter(lambda: file.read(_BLOCK), b""), self._disk)
         return copy
 
-    def recovered(self) -> tuple[RunStarted, replay.Recovered]:
-        """How the run began, with what it is now in the place of what it was, and what its journal holds.
+    def recover(self) -> tuple[Recovered, RunStarted]:
+        """What the journal holds, and how the run began.
 
         Raises:
-            UsageError: it never began.
-            StoreError: the journal cannot be read, is damaged or comes from a newer beacon.
+            UsageError: the run never began; a kill, or a full disk, came before its first record.
+            StoreError: as `replay.recover`.
         """
-        found = replay.recover(self.journal) if self.journal.exists() else None
-        if found is None or found.standings.run is None:
+        recovered = replay.recover(self.journal) if self.journal.exists() else None
+        if recovered is None or recovered.standings.run is None:
             raise UsageError(f"run {self.run_id} never began; start a new one with `beacon run`")
-        return found.standings.run, found
+        return recovered, recovered.standings.run
 
     def summary(self) -> Summary:
         """What can be said of the run in one line.
@@ -276,7 +277,7 @@ class Runs:
         raise AssertionError(matches)
 
     def latest(self, *, unfinished: bool = False) -> RunFolder:
-        """The run that started last; with `unfinished`, of those that were interrupted once they had begun.
+        """The run that started last; with `unfinished`, of those that began and were interrupted.
 
         Raises:
             UsageError: there is none.

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -24,12 +23,11 @@ from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill
 
 
-class Show(StrEnum):
-    """What is shown while a run goes on."""
+class Show(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown while a run goes on: progress for people, JSON lines for programs, either, both or nothing."""
 
-    PROGRESS = "progress"
-    QUIET = "quiet"
-    JSON = "json"
+    progress: bool = True
+    json: bool = False
 
 
 class Emulated(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,4 +105,4 @@ def display(show: Show) -> AbstractAsyncContextManager[Display]:
     from beacon_cli.display import choice, paper
 
     stderr = paper.console(sys.stderr)
-    return choice.choose(sys.stdout, stderr, json=show is Show.JSON, quiet=show is Show.QUIET)
+    return choice.choose(sys.stdout, stderr, json=show.json, quiet=not show.progress)

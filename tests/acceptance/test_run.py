@@ -63,6 +63,20 @@ def test_every_example_job_runs(beacon: Beacon, path: Path, tmp_path: Path) -> N
     assert Counter(row["status"] for row in rows(tmp_path / "state")) == {"succeeded": planned}
 
 
+def test_a_rehearsal_has_the_apps_that_the_job_names(beacon: Beacon, job: Path, tmp_path: Path) -> None:
+    """A job with apps of its own, in a region of its own, can be rehearsed like any other."""
+    (tmp_path / "beacon.toml").write_text('[regions.mars]\nplace = "the planet Mars"\n')
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        job.read_text()
+        .replace("[us, eu, asia]", "[us, mars]")
+        .replace("project-beacon-hf-{region", "mine-{region")
+    )
+    done = beacon("run", own, *FAST, "--limit", "1")
+    assert done.returncode == 0, done.stderr
+    assert Counter(row["provenance"]["region"] for row in rows(tmp_path / "state")) == {"us": 3, "mars": 3}
+
+
 def test_a_dead_region_leaves_the_others(beacon: Beacon, emulator: Emulator, job: Path, tmp_path: Path) -> None:
     """A region that takes no call is given up; the other 48 executions are answered, and the code is 3."""
     script = tmp_path / "script.json"
@@ -107,6 +121,14 @@ def test_json_is_lines_on_stdout_and_nothing_else(beacon: Beacon, job: Path) -> 
     assert (lines[0]["event"], lines[-1]["event"]) == ("run_started", "run_finished")
     assert lines[-1]["succeeded"] == 9
     assert sum(line["event"] == "attempt_succeeded" for line in lines) == 9
+
+
+def test_json_can_be_had_without_progress(beacon: Beacon, job: Path) -> None:
+    """With `--json --quiet`, the lines are all there and stderr has the summary alone."""
+    done = beacon("run", job, *FAST, "--json", "--quiet", "--limit", "1")
+    assert json.loads(done.stdout.splitlines()[-1])["succeeded"] == 9
+    assert "asking" not in done.stderr
+    assert "all 9 executions answered" in done.stderr
 
 
 def test_progress_goes_to_stderr_without_escape_codes(beacon: Beacon, job: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_failure_at_every_call_to_the_disk(
         desk = Desk(tmp_path / str(number), monkeypatch, small=False)
         disk = FaultyDisk(number, code=_CODES[number % 3], for_good=for_good)
         if resumes:
-            _crash_in_the_middle(desk)
+            desk.crash_in_the_middle()
         asked_before = desk.provider.asked
         failure = _carry_out(desk, disk, resumes=resumes)
         if not disk.has_failed:
@@ -48,14 +48,6 @@ def test_a_failure_at_every_call_to_the_disk(
         _mend(desk, asked_before)
     told("a failure at the Nth call to the disk, then mended", runs=tried)
     assert tried > 25 / _STRIDE
-
-
-def _crash_in_the_middle(desk: Desk) -> None:
-    assert carry_out.run(desk.order()) == 0
-    lines = desk.journal().read_bytes().splitlines(keepends=True)
-    desk.journal().write_bytes(b"".join(lines[: len(lines) // 2]) + b'{"event":"att')
-    (desk.run_folder() / "results.jsonl").unlink()
-    desk.provider.forget_counts()
 
 
 def _carry_out(desk: Desk, disk: FaultyDisk, *, resumes: bool) -> StoreError | None:

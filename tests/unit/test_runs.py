@@ -366,7 +366,7 @@ def test_a_run_that_never_began_holds_nothing(runs: Runs, content: bytes | None)
     if content is not None:
         run.journal.write_bytes(content)
     with pytest.raises(UsageError, match="run one never began"):
-        run.recovered()
+        run.recover()
 
 
 def test_a_killed_run_is_counted(runs: Runs) -> None:

@@ -40,8 +40,10 @@ def run(
     quiet: options.Quiet = False,
 ) -> None:
     """Ask a job's questions of its models in its regions, and keep every answer."""
+    from beacon_cli import guards
     from beacon_cli.operations import carry_out, orders
 
+    guards.install_in_loggers()
     order = orders.Order(
         job=job,
         selection=orders.select(region, model, question, limit, schedule),
@@ -68,8 +70,10 @@ def resume(
     quiet: options.Quiet = False,
 ) -> None:
     """Go on with a run that was interrupted: collect what was paid for, ask what is pending."""
+    from beacon_cli import guards
     from beacon_cli.operations import carry_out, orders
 
+    guards.install_in_loggers()
     raise typer.Exit(
         carry_out.go_on(
             orders.Continuation(
@@ -88,8 +92,10 @@ def retry(
     quiet: options.Quiet = False,
 ) -> None:
     """Ask again what failed or was skipped in a run; what was answered stays."""
+    from beacon_cli import guards
     from beacon_cli.operations import carry_out, orders
 
+    guards.install_in_loggers()
     raise typer.Exit(
         carry_out.go_on(
             orders.Continuation(
@@ -108,6 +114,8 @@ def reap(
     json: options.Json = False,
 ) -> None:
     """Find the calls that runs may have left running, and end them."""
+    from beacon_cli import guards
     from beacon_cli.operations import looking, reaping
 
+    guards.install_in_loggers()
     looking.orphans(reaping.orphans(run) if dry_run else reaping.reap(run), as_json=json)

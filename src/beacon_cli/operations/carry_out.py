@@ -122,7 +122,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
 async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.writing())
-        began, recovered = folder.recovered()
+        recovered, began = folder.recover()
         past = recovered.standings
         plan = Plan(_present_spec(began, settings, amend=continuation.amend))
         executor = await _prepared(
@@ -231,4 +231,4 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
 
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
-    looking.summarise(standings, folder, sys.stderr if show is Show.JSON else sys.stdout)
+    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout)

@@ -46,7 +46,7 @@ def run(name: str, *, as_json: bool) -> None:
     """Show one run, the latest if it is not named: how it stands, and its answers side by side."""
     home = Runs(wiring.settings().home)
     folder = home.find(name) if name else home.latest()
-    began, recovered = folder.recovered()
+    recovered, began = folder.recover()
     found = replay.result_rows(folder.journal, Plan(began.spec).executions())
     if as_json:
         for row in found:

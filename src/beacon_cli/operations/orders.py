@@ -29,7 +29,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     output: Path | None = None
     resume: bool = False
-    show: Show = Show.PROGRESS
+    show: Show = Show()
 
 
 class Continuation(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +44,12 @@ class Continuation(msgspec.Struct, frozen=True, kw_only=True):
     amend: bool = False
     speed: float = REHEARSAL_SPEED
     output: Path | None = None
-    show: Show = Show.PROGRESS
+    show: Show = Show()
 
 
 def show(*, json: bool, quiet: bool) -> Show:
     """What is shown while a run goes on."""
-    return Show.JSON if json else Show.QUIET if quiet else Show.PROGRESS
+    return Show(progress=not quiet, json=json)
 
 
 def select(

@@ -11,7 +11,8 @@ import msgspec
 
 from beacon_cli import events as ev
 from beacon_cli import journal, wiring
-from beacon_cli.model import ModalTarget
+from beacon_cli.model import ModalTarget, Spec
+from beacon_cli.ports import Executor
 from beacon_cli.runs import RunFolder, Runs, RunState
 
 
@@ -38,6 +39,10 @@ def reap(name: str = "") -> list[Orphans]:
 
 
 def _folders(name: str) -> list[RunFolder]:
+    """The run of that name, or all that began and that no process writes.
+
+    Those that came to their end are among them: a call that ran into its time limit may still run.
+    """
     runs = Runs(wiring.settings().home)
     if name:
         named = runs.find(name)
@@ -48,23 +53,34 @@ def _folders(name: str) -> list[RunFolder]:
 
 
 def _found(folder: RunFolder) -> Orphans:
-    standings = folder.recovered()[1].standings
+    standings = folder.recover()[0].standings
     return Orphans(run_id=folder.run_id, calls=tuple(standings.open_calls), intents=standings.intents)
 
 
 async def _reap(folder: RunFolder) -> Orphans:
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.writing())
-        began, recovered = folder.recovered()
-        standings = recovered.standings
-        calls = tuple(standings.open_calls)
+        recovered, began = folder.recover()
+        calls = tuple(recovered.standings.open_calls)
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered))
-        ended: list[str] = []
         if began.rehearsal or not isinstance(began.spec.target, ModalTarget):
-            ended.extend(calls)  # their provider ended with the run that played it
+            ended = calls  # their provider ended with the run that played it
         else:
-            executor = await stack.enter_async_context(wiring.executor(began.spec, emulator=None))
-            ended.extend([call for call in calls if await executor.cancel(call)])
+            ended = await _end(began.spec, calls)
         for call in ended:
             await kept.append(ev.OrphanEnded(at=time.time(), call_id=call))
-        return Orphans(run_id=folder.run_id, calls=calls, intents=standings.intents, ended=tuple(ended))
+    return Orphans(run_id=folder.run_id, calls=calls, intents=recovered.standings.intents, ended=ended)
+
+
+async def _end(spec: Spec, calls: tuple[str, ...]) -> tuple[str, ...]:
+    """End these calls side by side; those that the provider says have ended."""
+    ended: set[str] = set()
+
+    async def end(executor: Executor, call: str) -> None:
+        if await executor.cancel(call):
+            ended.add(call)
+
+    async with wiring.executor(spec, emulator=None) as executor, anyio.create_task_group() as group:
+        for call in calls:
+            group.start_soon(end, executor, call)
+    return tuple(call for call in calls if call in ended)
