@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 from anyio import CancelScope, CapacityLimiter, get_cancelled_exc_class
 
 from beacon_cli import events as ev
@@ -231,6 +232,7 @@ class _RegionWork:
         outcome: Outcome = TimedOut(after=self._timeout)
         try:
             await crew.emit(trial.opening(crew.clock()))
+            await anyio.lowlevel.checkpoint_if_cancelled()  # after a stop no call is placed any more
             with anyio.move_on_after(self._timeout):
                 if trial.call_id is not None:
                     outcome = await crew.executor.collect(execution, trial.call_id)
