@@ -43,7 +43,6 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     running: str
     finished: str
     given_up: str
-    interrupted: str
     done: str
     half: str
     rest: str
@@ -59,7 +58,6 @@ UNICODE = Signs(
     running="▶",
     finished="✓",
     given_up="✗",
-    interrupted="■",
     done="━",
     half="╸",
     rest="─",
@@ -74,7 +72,6 @@ ASCII = Signs(
     running=">",
     finished="+",
     given_up="x",
-    interrupted="!",
     done="=",
     half="-",
     rest=".",
