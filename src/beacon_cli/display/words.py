@@ -6,6 +6,7 @@ import msgspec
 
 _LONG = 10
 _MINUTE = 60
+_ROUGH = 100
 _HOUR = 3600
 
 
@@ -22,6 +23,12 @@ def brief(seconds: float) -> str:
     if seconds >= _MINUTE:
         return clock(seconds)
     return f"{int(seconds)}s" if seconds >= _LONG else f"{max(0, int(10 * seconds)) / 10}s"
+
+
+def rough(seconds: float) -> str:
+    """A length of time that is waited out, in three cells: `7s`, `72s`, from a hundred seconds on `2m`."""
+    whole = max(0, int(seconds))
+    return f"{whole}s" if whole < _ROUGH else f"{whole // _MINUTE}m"
 
 
 def precise(seconds: float) -> str:
