@@ -22,7 +22,7 @@ import msgspec
 from beacon_cli import locks, replay
 from beacon_cli.disk import DISK, Disk, explained, sync_folder, write_file
 from beacon_cli.errors import StoreError, UsageError
-from beacon_cli.events import RunStarted
+from beacon_cli.events import RunFinished, RunStarted
 from beacon_cli.replay import Recovered
 from beacon_cli.rows import Status, tally
 
@@ -201,11 +201,12 @@ class RunFolder:
 
     def _of_journal(self, unfinished: RunState, made_at: float) -> Summary:
         started, finished = replay.ends(self.journal)
-        at_rest = finished and not finished.cancelled and not finished.open_calls
-        standings = None if at_rest else replay.recover(self.journal).standings
-        if standings:
+        if finished and not finished.cancelled and not finished.open_calls:
+            counts, open_calls = _closing(finished), 0
+        else:
+            standings = replay.recover(self.journal).standings
             finished = standings.finished  # not the last event, where calls that it left have been reaped
-        counts = tally(standings) if standings else {}
+            counts, open_calls = tally(standings), len(standings.open_calls) + standings.intents
         if started is None:
             return Summary(run_id=self.run_id, state=unfinished, started_at=made_at)
         return Summary(
@@ -214,12 +215,12 @@ class RunFolder:
             started_at=started.at,
             job=started.spec.id,
             rehearsal=started.rehearsal,
-            planned=sum(started.planned.values()),
-            succeeded=finished.succeeded if finished else counts[Status.SUCCEEDED],
-            failed=finished.failed if finished else counts[Status.FAILED],
-            skipped=finished.skipped if finished else counts[Status.SKIPPED],
-            cancelled=finished.cancelled if finished else counts[Status.CANCELLED],
-            open_calls=len(standings.open_calls) + standings.intents if standings else 0,
+            planned=sum(counts.values()),
+            succeeded=counts[Status.SUCCEEDED],
+            failed=counts[Status.FAILED],
+            skipped=counts[Status.SKIPPED],
+            cancelled=counts[Status.CANCELLED],
+            open_calls=open_calls,
             seconds=finished.seconds if finished else None,
             job_file=started.job_file,
         )
@@ -321,6 +322,10 @@ class Runs:
                 if not folder.is_dir():
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
             sync_folder(self._disk, folder.parent)
+
+
+def _closing(finished: RunFinished) -> dict[Status, int]:
+    return {status: getattr(finished, status.value) for status in Status}
 
 
 def _is_run(entry: os.DirEntry[str]) -> bool:

@@ -329,6 +329,17 @@ def test_a_finished_run(runs: Runs) -> None:
     assert (summary.planned, summary.succeeded, summary.cancelled) == (8, 8, 0)
 
 
+def test_a_run_that_was_amended_is_counted_whole(runs: Runs) -> None:
+    """What a run has gained since it began counts as planned, while it runs and after its end."""
+    run = runs.create("one", JOB)
+    began = start()
+    grown = ev.RunResumed(at=7.0, run_id="one", spec=began.spec, planned={"us": 4, "eu": 8}, beacon="0")
+    write(run.journal, [began, grown])
+    assert run.summary().planned == 12
+    write(run.journal, [began, grown, finished(succeeded=12)])
+    assert (run.summary().planned, run.summary().succeeded) == (12, 12)
+
+
 def test_a_stopped_run_can_be_resumed(runs: Runs) -> None:
     """A run that ended in order with executions left is interrupted, not finished."""
     run = runs.create("one", JOB)

@@ -76,6 +76,7 @@ class Telling:
             count(len(spec.models), "model"),
             count(len(spec.questions), "question"),
             f"at most {spec.limits.concurrency} at a time",
+            *(f"{_id(region)} switched off in the configuration" for region in spec.regions_off),
         ]
         lines = [
             f"run {_id(event.run_id)} of {_id(spec.id)} started at {_moment(event.at)}",

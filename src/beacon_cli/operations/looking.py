@@ -30,7 +30,7 @@ def plan(job: Path, chosen: Selection, *, as_json: bool) -> None:
     if as_json:
         _print_json(_plan_record(made, view))
     else:
-        paper.show(lambda _: listing.plan(view), sys.stdout)
+        paper.show(lambda width: listing.plan(view, width), sys.stdout)
 
 
 def runs(*, as_json: bool) -> None:
