@@ -211,16 +211,18 @@ async def _carried_out(
                 )
             _write_results(folder, plan, asked.output)
         except* StoreError as group:
-            raise _resumable(group, opening.run_id) from None
+            raise _resumable(group, opening.run_id, standings) from None
     if standings.interrupted:
         return stop.exit_code
     return 0 if standings.total("succeeded") == standings.planned else FAILED
 
 
-def _resumable(group: BaseExceptionGroup[StoreError], run_id: str) -> StoreError:
+def _resumable(group: BaseExceptionGroup[StoreError], run_id: str, standings: Standings) -> StoreError:
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
+    if standings.run is None:
+        return StoreError(f"{first}. Nothing has begun: mend that, then run it anew")
     return StoreError(f"{first}. Mend that, then: beacon resume {run_id}")
 
 
