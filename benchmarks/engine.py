@@ -170,7 +170,7 @@ def planning(runs: int) -> None:
     """A hundred thousand executions with their ids."""
     plan = job(11_112, SimulatedTarget())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds = []
+    seconds, count = [], 0
     for _ in range(runs):
         began = time.perf_counter()
         count = sum(1 for _ in plan.executions())
