@@ -54,8 +54,8 @@ def opened(request: pytest.FixtureRequest, anyio_backend: object) -> Open:  # no
     async def open_it(*rules: Rule, limits: Limits | None = None) -> AsyncIterator[Executor]:
         script = Script(rules=rules)
         if request.param == "simulated":
-            target = SimulatedTarget(speed=SPEED)
-            async with SimulatedExecutor(target, script=script, limits=limits, scaling=PATIENT) as simulated:
+            played = SimulatedTarget(speed=SPEED)
+            async with SimulatedExecutor(played, script=script, limits=limits, scaling=PATIENT) as simulated:
                 await simulated.prepare(CELLS)
                 yield simulated
             return
