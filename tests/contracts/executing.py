@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
+from beacon_cli.behaviour.fleet import Scaling
 from beacon_cli.behaviour.script import Script
 from beacon_cli.emulator import server
 from beacon_cli.emulator.deployment import APPS, App
@@ -96,7 +97,8 @@ def emulating(
     script: Script, ledger: Path | None = None, apps: tuple[App, ...] = DEPLOYED, retention: float = 3600.0
 ) -> Iterator[server.Address]:
     """An emulator that runs fast."""
-    settings = Settings(speed=SPEED, script=script, retention=retention)
+    # An hour of idling, at this speed some seconds: no container goes cold while a busy machine takes its time.
+    settings = Settings(speed=SPEED, script=script, retention=retention, scaling=Scaling(scaledown_window=3600.0))
     with server.running(settings, ledger=ledger, apps=apps) as address:
         yield address
 
