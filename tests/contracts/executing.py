@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
+from beacon_cli.behaviour.fleet import Scaling
 from beacon_cli.behaviour.script import Script
 from beacon_cli.emulator import server
 from beacon_cli.emulator.deployment import APPS, App
@@ -33,6 +34,8 @@ LLAMA = Model(id="llama3.2-1b")
 QWEN = Model(id="qwen2.5-1.5b")
 CELLS = [(region, model) for region in (US, ASIA) for model in (LLAMA, QWEN)]
 SPEED = 1000.0
+PATIENT = Scaling(scaledown_window=1e6)
+"""Containers that stay warm however long a slow machine takes between two calls."""
 
 CLASS_FORM = ModalTarget(
     app="project-beacon-hf-{region.app}",
@@ -96,7 +99,7 @@ def emulating(
     script: Script, ledger: Path | None = None, apps: tuple[App, ...] = DEPLOYED, retention: float = 3600.0
 ) -> Iterator[server.Address]:
     """An emulator that runs fast."""
-    settings = Settings(speed=SPEED, script=script, retention=retention)
+    settings = Settings(speed=SPEED, script=script, retention=retention, scaling=PATIENT)
     with server.running(settings, ledger=ledger, apps=apps) as address:
         yield address
 

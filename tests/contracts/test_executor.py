@@ -16,6 +16,7 @@ from tests.contracts.executing import (
     DEPLOYED,
     FUNCTION_FORM,
     LLAMA,
+    PATIENT,
     PICKLING,
     SPEED,
     US,
@@ -53,7 +54,8 @@ def opened(request: pytest.FixtureRequest, anyio_backend: object) -> Open:  # no
     async def open_it(*rules: Rule, limits: Limits | None = None) -> AsyncIterator[Executor]:
         script = Script(rules=rules)
         if request.param == "simulated":
-            async with SimulatedExecutor(SimulatedTarget(speed=SPEED), script=script, limits=limits) as simulated:
+            played = SimulatedTarget(speed=SPEED)
+            async with SimulatedExecutor(played, script=script, limits=limits, scaling=PATIENT) as simulated:
                 await simulated.prepare(CELLS)
                 yield simulated
             return
