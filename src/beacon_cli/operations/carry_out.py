@@ -15,6 +15,7 @@ import msgspec
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
 from beacon_cli.disk import DISK, Disk
+from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
 from beacon_cli.operations import looking
@@ -125,9 +126,11 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         recovered, began = folder.recover()
         past = recovered.standings
         plan = Plan(_present_spec(began, settings, amend=continuation.amend))
-        if not continuation.again and not any(pending(past, each.id) for each in plan.executions()):
+        if past.finished and not continuation.again and not any(pending(past, e.id) for e in plan.executions()):
             _write_results(folder, plan, continuation.output)
-            raise UsageError(f"nothing is pending in run {folder.run_id}; its results are in {folder.results}")
+            paper.say([f"nothing is pending in run {folder.run_id}"], sys.stderr)
+            _summarise(past, folder, continuation.show)
+            return _code(past)
         executor = await _prepared(
             stack,
             plan,
@@ -215,8 +218,10 @@ async def _carried_out(
             _write_results(folder, plan, asked.output)
         except* StoreError as group:
             raise _resumable(group, opening.run_id, standings) from None
-    if standings.interrupted:
-        return stop.exit_code
+    return stop.exit_code if standings.interrupted else _code(standings)
+
+
+def _code(standings: Standings) -> int:
     return 0 if standings.total("succeeded") == standings.planned else FAILED
 
 
