@@ -6,6 +6,7 @@ Executions are generated, never stored: a plan of a hundred thousand weighs no m
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -80,8 +81,13 @@ class Plan:
                     order += len(models)
 
     def lanes(self, region: Region) -> Iterator[Iterator[Execution]]:
-        """The region's executions, one lane for each model."""
-        return (self._lane(region, place) for place in range(len(self.models(region))))
+        """The region's executions, one lane for each model, as many times as it may have questions in flight.
+
+        The same lane given several times is one iterator: each execution comes out of it once, wherever it is
+        taken next.
+        """
+        for place in range(len(self.models(region))):
+            yield from itertools.repeat(self._lane(region, place), self.spec.in_flight)
 
     def executions(self) -> Iterator[Execution]:
         """Every execution: region after region, each in its order."""
@@ -108,7 +114,8 @@ class Plan:
             if self.spec.schedule is Schedule.LOCKSTEP:
                 longest = max(longest, in_lockstep)
             else:
-                longest = max(longest, *in_lanes.values(), region_work / slots)
+                strands = self.spec.in_flight
+                longest = max(longest, *(lane / strands for lane in in_lanes.values()), region_work / slots)
             work += region_work
         return max(longest, work / limits.concurrency)
 

@@ -15,7 +15,7 @@ from beacon_cli import __version__, amendment, conduct, journal, replay, rows, s
 from beacon_cli import events as ev
 from beacon_cli.disk import DISK, Disk
 from beacon_cli.errors import StoreError, UsageError
-from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
+from beacon_cli.model import SimulatedTarget, Spec
 from beacon_cli.operations import looking
 from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
@@ -112,7 +112,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         if past.run is None:
             raise UsageError(f"run {folder.run_id} never began; start a new one with `beacon run`")
         plan = Plan(_present_spec(past.run, settings, amend=continuation.amend))
-        rehearsed = past.run.rehearsal and isinstance(plan.spec.target, ModalTarget)
+        rehearsed = past.run.rehearsal and not isinstance(plan.spec.target, SimulatedTarget)
         executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if rehearsed else None)
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
         opening = ev.RunResumed(
@@ -156,8 +156,9 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
 
 async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None) -> Executor:
     """The run's executor, open and with everything resolved that the plan will call."""
-    rehearsed = rehearsal_speed is not None and isinstance(plan.spec.target, ModalTarget)
-    emulator = stack.enter_context(wiring.emulated(rehearsal_speed or 1.0)) if rehearsed else None
+    target = plan.spec.target
+    rehearsed = rehearsal_speed is not None and not isinstance(target, SimulatedTarget)
+    emulator = stack.enter_context(wiring.emulated(target, rehearsal_speed or 1.0)) if rehearsed else None
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
     return executor
