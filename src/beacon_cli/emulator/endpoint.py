@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from beacon_cli.behaviour.script import Director, Effect, Rule, Script
 HOST = "127.0.0.1"
 _LARGEST_REQUEST = 32 * 1024 * 1024
 _CLOSING = 0.2
+_TURNS = 5
 
 
 class Endpoint:
@@ -78,8 +80,11 @@ class Endpoint:
         if rule and effect in {Effect.SLOW, Effect.PREEMPTED}:
             seconds += rule.amount
         await asyncio.sleep(seconds / self._speed)
-        if rule and effect in {Effect.PLATFORM, Effect.RAISES}:
-            return _error(500, f"{rule.value}: {rule.message}" if effect is Effect.RAISES else "internal error")
+        if effect is Effect.PLATFORM:
+            return _error(500, "internal error")
+        if rule and effect is Effect.RAISES:  # as a gateway reports what its model's own code raised
+            name = rule.value if isinstance(rule.value, str) else "RuntimeError"
+            return _json({"error": {"message": f"{name}: {rule.message}", "type": "server_error"}})
         return self._completion(asked, rule, seconds)
 
     def _understood(self, region: str, body: bytes) -> timing.Asked:
@@ -141,6 +146,12 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
     return web.json_response({"error": {"message": message}}, status=status, headers=headers)
 
 
+async def _turns() -> None:
+    """Let the event loop take, or close, the connections that it is about to."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
 @contextmanager
 def running(endpoint: Endpoint, port: int = 0) -> Iterator[str]:
     """Serve from a thread and event loop of its own for the body; gives the address without region.
@@ -157,14 +168,20 @@ def running(endpoint: Endpoint, port: int = 0) -> Iterator[str]:
         loop = asyncio.get_running_loop()
         runner = web.AppRunner(endpoint.app(), shutdown_timeout=_CLOSING, handler_cancellation=True)
         await runner.setup()
+        listener = socket.create_server((HOST, port), backlog=1024)
         try:
-            await web.TCPSite(runner, HOST, port).start()
+            await web.SockSite(runner, listener).start()
             stop.append(lambda: loop.call_soon_threadsafe(told.set))
             box.append(f"http://{HOST}:{runner.addresses[0][1]}")
             started.set()
             await told.wait()
         finally:
+            # asyncio trips over a connection that it has accepted when its server closes: let that come to rest.
+            with suppress(NotImplementedError):  # Windows
+                loop.remove_reader(listener)
+            await _turns()
             await runner.cleanup()
+            await _turns()
 
     def work() -> None:
         try:

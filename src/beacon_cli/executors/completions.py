@@ -40,7 +40,7 @@ LONGEST_WAIT = 900.0
 """No provider makes a run wait longer than this for its next attempt, in seconds."""
 
 _FILTERED = "content_filter"
-_EMPTY_IS_AN_ANSWER = frozenset({_FILTERED, "length", "stop", "end_turn"})
+_EMPTY_IS_AN_ANSWER = frozenset({_FILTERED, "length"})
 _KEPT = ("id", "model", "system_fingerprint", "service_tier", "usage")
 _WAITS = (("retry-after-ms", 0.001), ("retry-after", 1.0))
 _BUDGETS = ("requests", "tokens")

@@ -7,6 +7,7 @@ lives as long as its connection, and to cancel is to close it. What answers mean
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import secrets
@@ -126,6 +127,7 @@ class OpenaiExecutor:
         self._open_at: dict[str, float] = {}
         self._calls: dict[str, asyncio.Task[Outcome]] = {}
         self._mark = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,13 +157,13 @@ class OpenaiExecutor:
             told = "; ".join(problems[region] for region in regions if region in problems)
             raise StartError(f"{told}. Check address, key and network")
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:  # noqa: ARG002 - the port's form
         """Send one request and wait for its answer; see `ports.Executor.attempt`."""
         endpoint = self._endpoints[execution.region.id]
         await self._budget(execution.region.id)
         sent: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._exchange(endpoint, execution, sent))
-        call_id = f"http-{execution.id}-{number}-{self._mark}"
+        call_id = f"http-{self._mark}-{next(self._numbers)}"
         self._calls[call_id] = task
 
         def ended(_: object) -> None:
