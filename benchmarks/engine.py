@@ -1,6 +1,7 @@
 """How much the engine adds: the user's job against its schedule's lower bound, and executions a second.
 
 python benchmarks/engine.py overhead      72 executions of 30 to 50 ms, journal synced: wall time over the bound
+python benchmarks/engine.py journal       the same 72 executions: what the journal and its sync add to the makespan
 python benchmarks/engine.py throughput    100,000 executions of no latency, journal synced: executions a second
 python benchmarks/engine.py plan          100,000 executions planned: seconds and memory
 """
@@ -8,11 +9,13 @@ python benchmarks/engine.py plan          100,000 executions planned: seconds an
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -20,9 +23,11 @@ import anyio
 from beacon_cli import __version__, conduct, journal
 from beacon_cli import events as ev
 from beacon_cli.behaviour import timing
+from beacon_cli.disk import DISK, Disk
 from beacon_cli.executors.simulated import SimulatedExecutor
 from beacon_cli.model import Execution, Model, Question, Region, Schedule, SimulatedTarget, Spec
 from beacon_cli.plan import Plan
+from beacon_cli.ports import Journal
 from beacon_cli.queues.memory import MemoryQueue
 from beacon_cli.results import Standings
 
@@ -43,8 +48,35 @@ async def _never() -> AsyncIterator[str]:
     yield "never"
 
 
-async def carry_out(plan: Plan, target: SimulatedTarget) -> float:
-    """Conduct the plan with a journal on disk; the wall seconds of the run alone."""
+class Unsynced(Disk):
+    """Writes as ever and calls it durable."""
+
+    def fsync(self, descriptor: int) -> None:
+        """See `Disk`."""
+
+
+class Slow(Disk):
+    """Takes as long over a sync as a disk with moving parts."""
+
+    def fsync(self, descriptor: int) -> None:
+        """See `Disk`."""
+        time.sleep(0.005)
+        super().fsync(descriptor)
+
+
+@asynccontextmanager
+async def _kept(disk: Disk | None) -> AsyncIterator[Journal]:
+    """A journal on this disk; None: in memory."""
+    if disk is None:
+        yield journal.MemoryJournal()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        async with journal.create(Path(folder) / "events.jsonl", disk) as kept:
+            yield kept
+
+
+async def carry_out(plan: Plan, target: SimulatedTarget, disk: Disk | None = DISK) -> float:
+    """Conduct the plan with a journal on this disk; the wall seconds of the run alone."""
     opening = ev.RunStarted(
         at=time.time(),
         run_id="bench",
@@ -54,20 +86,19 @@ async def carry_out(plan: Plan, target: SimulatedTarget) -> float:
         rehearsal=True,
         beacon=__version__,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        async with journal.create(Path(folder) / "events.jsonl") as kept, SimulatedExecutor(target) as executor:
-            began = time.perf_counter()
-            standings = await conduct.conduct(
-                plan,
-                opening=opening,
-                recorder=conduct.Recorder(kept, Standings(), []),
-                queue=MemoryQueue(),
-                executor=executor,
-                stops=_never(),
-                clock=time.time,
-                rand=lambda: 0.5,
-            )
-            seconds = time.perf_counter() - began
+    async with _kept(disk) as kept, SimulatedExecutor(target) as executor:
+        began = time.perf_counter()
+        standings = await conduct.conduct(
+            plan,
+            opening=opening,
+            recorder=conduct.Recorder(kept, Standings(), []),
+            queue=MemoryQueue(),
+            executor=executor,
+            stops=_never(),
+            clock=time.time,
+            rand=lambda: 0.5,
+        )
+        seconds = time.perf_counter() - began
     if standings.total("succeeded") != len(plan):
         raise RuntimeError("the benchmark's run has not every answer")
     return seconds
@@ -100,6 +131,30 @@ def overhead(runs: int) -> None:
         )
 
 
+def journalling(runs: int) -> None:
+    """What keeping every event adds to the makespan; the ways take turns, which is fair on a busy machine."""
+    disks = {"in memory": None, "unsynced": Unsynced(), "synced": DISK, "synced, 5 ms each": Slow()}
+    seconds: dict[str, list[float]] = {name: [] for name in disks}
+    for seed in range(runs):
+        target = SimulatedTarget(seed=seed, speed=100.0, cold=False)
+        for name, disk in disks.items():
+            seconds[name].append(anyio.run(carry_out, job(8, target), target, disk))
+    print(f"{_sync_time() * 1000:.2f} ms a sync on this disk; 72 executions of 30 to 50 ms, {runs} runs")
+    for name, times in seconds.items():
+        added = [mine / least - 1 for mine, least in zip(times, seconds["in memory"], strict=True)]
+        print(f"{name:18} median {statistics.median(times):.4f} s  {statistics.median(added):+.1%}")
+
+
+def _sync_time() -> float:
+    with tempfile.TemporaryFile() as file:
+        began = time.perf_counter()
+        for _ in range(100):
+            file.write(b"x" * 300)
+            file.flush()
+            os.fsync(file.fileno())
+        return (time.perf_counter() - began) / 100
+
+
 def throughput(runs: int) -> None:
     """As many executions a second as beacon's own work allows."""
     target = SimulatedTarget(speed=float("inf"), cold=False)
@@ -115,7 +170,7 @@ def planning(runs: int) -> None:
     """A hundred thousand executions with their ids."""
     plan = job(11_112, SimulatedTarget())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds = []
+    seconds, count = [], 0
     for _ in range(runs):
         began = time.perf_counter()
         count = sum(1 for _ in plan.executions())
@@ -130,10 +185,11 @@ def planning(runs: int) -> None:
 def main() -> None:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["overhead", "throughput", "plan"])
+    parser.add_argument("what", choices=["overhead", "journal", "throughput", "plan"])
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
-    {"overhead": overhead, "throughput": throughput, "plan": planning}[options.what](options.runs)
+    benchmarks = {"overhead": overhead, "journal": journalling, "throughput": throughput, "plan": planning}
+    benchmarks[options.what](options.runs)
 
 
 if __name__ == "__main__":

@@ -6,23 +6,33 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 
-from beacon_cli import signals
+from beacon_cli import guards, signals
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
     signals.catch(_leave_at_once)
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows what it can
+    guards.install()
     from beacon_cli.cli import app
     from beacon_cli.cli.exits import exit_code
 
     try:
-        app()
+        sys.exit(app(standalone_mode=False))  # Typer's own way to show errors trusts what was typed
     except Exception as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         sys.exit(exit_code(error, debug="--debug" in sys.argv))
+
+
+def _open_what_is_closed() -> None:
+    """Without an output from the start, the next file to be opened would take its place, and its text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _leave_at_once(number: signal.Signals) -> None:

@@ -101,4 +101,5 @@ def _closing(standings: Standings, at: float, seconds: float) -> ev.RunFinished:
         failed=counts[Status.FAILED],
         skipped=counts[Status.SKIPPED],
         cancelled=counts[Status.CANCELLED],
+        open_calls=len(standings.open_calls),
     )

@@ -29,9 +29,11 @@ _REMEDIES = {
     errno.EPERM: "make it readable and writable for you or set BEACON_HOME to a folder that is",
     errno.EIO: "the disk itself fails: set BEACON_HOME to a folder on another one",
     errno.EMFILE: "raise the limit of open files (ulimit -n), then go on",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), then go on",
     errno.ENAMETOOLONG: "set BEACON_HOME to a folder with a shorter name",
     errno.ENOTDIR: "move the file that stands where a folder has to be",
-    errno.ENOENT: "it was there before: look for what removes it",
+    errno.EEXIST: "move the file that stands where a folder has to be",
+    errno.ENOENT: "make sure that its folder is there and stays there",
 }
 
 

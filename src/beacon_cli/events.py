@@ -140,6 +140,17 @@ class OrphanEnded(_Event, frozen=True, kw_only=True):
     call_id: str
 
 
+class RegionPaced(_Event, frozen=True, kw_only=True):
+    """From now on `slots` executions may be in flight in the region, for this reason: fewer than before or more.
+
+    The same number as before says that it stays there.
+    """
+
+    region: str
+    slots: int
+    reason: str
+
+
 class RegionGivenUp(_Event, frozen=True, kw_only=True):
     """The breaker opened: the region's remaining executions are skipped, for this reason."""
 
@@ -160,13 +171,17 @@ class RunInterrupted(_Event, frozen=True, kw_only=True):
 
 
 class RunFinished(_Event, frozen=True, kw_only=True):
-    """The last event: how many executions ended how. `seconds` is the whole run's wall time."""
+    """The last event: how many executions ended how, and how many calls may still run.
+
+    `seconds` is the wall time since the run started or, later, was resumed.
+    """
 
     seconds: float
     succeeded: int
     failed: int
     skipped: int
     cancelled: int
+    open_calls: int = 0
 
 
 Event: TypeAlias = (
@@ -180,6 +195,7 @@ Event: TypeAlias = (
     | AttemptFailed
     | AttemptCancelled
     | OrphanEnded
+    | RegionPaced
     | RegionGivenUp
     | RegionFinished
     | RunInterrupted

@@ -207,7 +207,10 @@ class _Writer:
             while not queue.empty():
                 group.append(queue.get())
             ended = not group[-1].line
-            self._commit(b"".join(entry.line for entry in group))
+            try:
+                self._commit(b"".join(entry.line for entry in group))
+            except Exception as error:  # noqa: BLE001 - no memory, a fault of our own: nobody may wait for ever
+                self._failure = f"{self._path}: its writer failed ({type(error).__name__}: {error})"
             for entry in group:
                 entry.failure = self._failure
             try:

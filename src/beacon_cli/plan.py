@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from beacon_cli.model import Context, Execution, Model, Region, Schedule, Spec
+from beacon_cli.model import Context, Execution, Model, OpenaiTarget, Rate, Region, Schedule, Spec
 from beacon_cli.templates import fill
 
 Wave: TypeAlias = tuple[Execution, ...]
@@ -42,6 +42,16 @@ class Plan:
         """The hash of what shapes an answer beside the prompt: sampling and target."""
         shaping = msgspec.json.encode((self.spec.sampling, self.spec.target), order="sorted")
         return hashlib.sha256(shaping).hexdigest()[:16]
+
+    @property
+    def rate(self) -> Rate:
+        """What one endpoint may be asked in a minute."""
+        return self.spec.target.rate if isinstance(self.spec.target, OpenaiTarget) else Rate()
+
+    def endpoint(self, region: Region) -> str:
+        """A name for where the region's calls go; regions that share an endpoint share it."""
+        target = self.spec.target
+        return target.url(region.id) if isinstance(target, OpenaiTarget) else region.id
 
     def models(self, region: Region) -> tuple[Model, ...]:
         """The models that run in a region, in the job's order."""

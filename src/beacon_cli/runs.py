@@ -22,6 +22,8 @@ import msgspec
 from beacon_cli import locks, replay
 from beacon_cli.disk import DISK, Disk, explained, sync_folder, write_file
 from beacon_cli.errors import StoreError, UsageError
+from beacon_cli.events import RunFinished, RunStarted
+from beacon_cli.replay import Recovered
 from beacon_cli.rows import Status, tally
 
 _SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?", re.ASCII)
@@ -58,6 +60,16 @@ def check_run_id(name: str) -> str:
     )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder of the user's, with the modes that the user's umask gives, unless it is there.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 class RunState(StrEnum):
     """Where a run stands."""
 
@@ -86,7 +98,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int = 0
     cancelled: int = 0
     open_calls: int = 0
-    """Of an interrupted run: calls that may still run, those of which only the intent is on disk included."""
+    """Calls that may still run, those of which only the intent is on disk included."""
+    seconds: float | None = None
+    """How long a run that came to its end took, since it started or was last resumed."""
     job_file: str = ""
     """Where the job came from."""
     note: str = ""
@@ -142,17 +156,29 @@ class RunFolder:
         Raises:
             StoreError: it cannot be written.
         """
-        with explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         copy = folder / self.results.name
         with explained(self.results), self.results.open("rb") as file:
             write_file(copy, iter(lambda: file.read(_BLOCK), b""), self._disk)
         return copy
 
+    def recover(self) -> tuple[Recovered, RunStarted]:
+        """What the journal holds, and how the run began.
+
+        Raises:
+            UsageError: the run never began; a kill, or a full disk, came before its first record.
+            StoreError: as `replay.recover`.
+        """
+        recovered = replay.recover(self.journal) if self.journal.exists() else None
+        if recovered is None or recovered.standings.run is None:
+            raise UsageError(f"run {self.run_id} never began; start a new one with `beacon run`")
+        return recovered, recovered.standings.run
+
     def summary(self) -> Summary:
         """What can be said of the run in one line.
 
-        Of a run that came to its end only the first and the last line of the journal are read, of any other all.
+        Of a run that came to its end and left no call behind only the first and the last line of the journal are
+        read, of any other all.
 
         Raises:
             StoreError: the folder cannot be read. A damaged journal is no error here but a state.
@@ -175,8 +201,12 @@ class RunFolder:
 
     def _of_journal(self, unfinished: RunState, made_at: float) -> Summary:
         started, finished = replay.ends(self.journal)
-        standings = None if finished and not finished.cancelled else replay.recover(self.journal).standings
-        counts = tally(standings) if standings else {}
+        if finished and not finished.cancelled and not finished.open_calls:
+            counts, open_calls = _closing(finished), 0
+        else:
+            standings = replay.recover(self.journal).standings
+            finished = standings.finished  # not the last event, where calls that it left have been reaped
+            counts, open_calls = tally(standings), len(standings.open_calls) + standings.intents
         if started is None:
             return Summary(run_id=self.run_id, state=unfinished, started_at=made_at)
         return Summary(
@@ -185,12 +215,13 @@ class RunFolder:
             started_at=started.at,
             job=started.spec.id,
             rehearsal=started.rehearsal,
-            planned=sum(started.planned.values()),
-            succeeded=finished.succeeded if finished else counts[Status.SUCCEEDED],
-            failed=finished.failed if finished else counts[Status.FAILED],
-            skipped=finished.skipped if finished else counts[Status.SKIPPED],
-            cancelled=finished.cancelled if finished else counts[Status.CANCELLED],
-            open_calls=len(standings.open_calls) + standings.intents if standings else 0,
+            planned=sum(counts.values()),
+            succeeded=counts[Status.SUCCEEDED],
+            failed=counts[Status.FAILED],
+            skipped=counts[Status.SKIPPED],
+            cancelled=counts[Status.CANCELLED],
+            open_calls=open_calls,
+            seconds=finished.seconds if finished else None,
             job_file=started.job_file,
         )
 
@@ -215,7 +246,7 @@ class Runs:
             try:
                 self._disk.mkdir(run.path)
             except FileExistsError:
-                raise UsageError(f"there is a run {run_id} already; choose another --run-id") from None
+                raise UsageError(f"there is a run '{run_id}' already; choose another --run-id") from None
             try:
                 sync_folder(self._disk, self._folder)
                 write_file(run.job, [job], self._disk)
@@ -247,14 +278,14 @@ class Runs:
         raise AssertionError(matches)
 
     def latest(self, *, unfinished: bool = False) -> RunFolder:
-        """The run that started last; with `unfinished`, of those that were interrupted.
+        """The run that started last; with `unfinished`, of those that began and were interrupted.
 
         Raises:
             UsageError: there is none.
             StoreError: the home cannot be read.
         """
         for summary in self.summaries():
-            if not unfinished or summary.state is RunState.INTERRUPTED:
+            if not unfinished or (summary.state is RunState.INTERRUPTED and summary.job is not None):
                 return RunFolder(self._folder / summary.run_id, self._disk)
         raise UsageError(
             "there is no unfinished run" if unfinished else "there is no run yet; begin with `beacon run`"
@@ -291,6 +322,10 @@ class Runs:
                 if not folder.is_dir():
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
             sync_folder(self._disk, folder.parent)
+
+
+def _closing(finished: RunFinished) -> dict[Status, int]:
+    return {status: getattr(finished, status.value) for status in Status}
 
 
 def _is_run(entry: os.DirEntry[str]) -> bool:

@@ -14,13 +14,13 @@ from beacon_cli.names import RegionNames, quoted, suggestion
 _Named = TypeVar("_Named", Model, Question)
 
 
-def narrow(spec: Spec, selection: Selection) -> Spec:
-    """The spec with the selected parts alone, in the job's order.
+def narrow(spec: Spec, selection: Selection, known: Iterable[Region]) -> Spec:
+    """The spec with the selected parts alone, in the job's order; `known` are all regions of the configuration.
 
     Raises:
         UsageError: a name that the job does not have, or a region that the configuration has switched off.
     """
-    regions = _regions(spec, selection.regions)
+    regions = _regions(spec, selection.regions, RegionNames(known))
     models = _named("model", spec.models, selection.models)
     questions = _named("question", spec.questions, selection.questions)[: selection.limit]
     kept = {region.id for region in regions}
@@ -36,12 +36,12 @@ def narrow(spec: Spec, selection: Selection) -> Spec:
     )
 
 
-def _regions(spec: Spec, wanted: Iterable[str]) -> tuple[Region, ...]:
+def _regions(spec: Spec, wanted: Iterable[str], known: RegionNames) -> tuple[Region, ...]:
     names = RegionNames(spec.regions)
     kept: set[str] = set()
     for name in wanted:
-        region = names.get(name)
-        if region is None and name.casefold() in spec.regions_off:
+        region, elsewhere = names.get(name), known.get(name)
+        if region is None and elsewhere is not None and elsewhere.id in spec.regions_off:
             raise UsageError(f"region {quoted(name)} is switched off in the configuration; nothing was started")
         if region is None:
             raise UsageError(f"{names.unknown(name)} in this job")

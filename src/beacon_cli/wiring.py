@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
 from beacon_cli import settings as configuration
 from beacon_cli import spec as jobs
-from beacon_cli.model import ModalTarget, OpenaiTarget, SimulatedTarget, Spec, Target
+from beacon_cli.errors import UsageError
+from beacon_cli.model import ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
+from beacon_cli.names import quoted
 from beacon_cli.ports import Display, Executor
 from beacon_cli.settings import Settings
+from beacon_cli.templates import cell_values, fill
 
 
-class Show(StrEnum):
-    """What is shown while a run goes on."""
+class Show(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown while a run goes on: progress for people, JSON lines for programs, either, both or nothing."""
 
-    PROGRESS = "progress"
-    QUIET = "quiet"
-    JSON = "json"
+    progress: bool = True
+    json: bool = False
 
 
 class Emulated(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,18 +59,33 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
 
 
 @contextmanager
-def emulated(target: Target, speed: float) -> Iterator[Emulated]:
-    """An emulator of what the target calls, beside the run, for the body; gives how it is reached."""
+def emulated(
+    target: ModalTarget | OpenaiTarget, cells: Iterable[tuple[Region, Model]], speed: float
+) -> Iterator[Emulated]:
+    """An emulator beside the run, for the body, of everything that these pairs will call.
+
+    Gives where it listens and what it lets in.
+
+    Raises:
+        UsageError: the target calls what no emulated app has.
+    """
     if isinstance(target, OpenaiTarget):
         from beacon_cli.emulator import endpoint
 
         with endpoint.running(endpoint.Endpoint(speed=speed)) as url:
             yield Emulated(url=url)
         return
-    from beacon_cli.emulator import server
+    from beacon_cli.emulator import deployment, server
     from beacon_cli.emulator.provider import Settings as Workspace
 
-    with server.running(Workspace(speed=speed)) as address:
+    called = target.function or f"{target.cls}.{target.method}"
+    if called not in deployment.PLAYED:
+        played = " and ".join(deployment.PLAYED)
+        raise UsageError(
+            f"a rehearsal plays {played}; this job calls {quoted(called)}: rehearse it with --executor simulated"
+        )
+    names = {str(fill(target.app, cell_values(region, model))): region.id for region, model in cells}
+    with server.running(Workspace(speed=speed), apps=deployment.apps_for(names)) as address:
         yield Emulated(url=address.url, token=(address.token_id, address.token_secret))
 
 
@@ -113,4 +129,4 @@ def display(show: Show) -> AbstractAsyncContextManager[Display]:
     from beacon_cli.display import choice, paper
 
     stderr = paper.console(sys.stderr)
-    return choice.choose(sys.stdout, stderr, json=show is Show.JSON, quiet=show is Show.QUIET)
+    return choice.choose(sys.stdout, stderr, json=show.json, quiet=not show.progress)

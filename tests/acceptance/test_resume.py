@@ -65,6 +65,20 @@ def test_run_resume_begins_or_goes_on(
     assert len(json.loads(beacon("runs", "--json").stdout)) == 2
 
 
+@pytest.mark.parametrize(
+    ("other", "code"), [((*FAST, "--limit", "1"), 0), ((*FAST, "--run-id", "r2"), 0), (("-q",), 5)]
+)
+def test_run_resume_goes_on_with_what_the_same_command_began(
+    beacon: Beacon, mine: Path, tmp_path: Path, environment: dict[str, str], other: tuple[str, ...], code: int
+) -> None:
+    """`run --resume` leaves a run alone that asks more, has another id, or is a rehearsal where it is not."""
+    interrupted(mine, tmp_path, environment)
+    journal = tmp_path / "state" / "runs" / "r1" / "events.jsonl"
+    before = journal.read_bytes()
+    done = beacon("run", mine, "--resume", *other, MODAL_SERVER_URL="http://127.0.0.1:1")
+    assert (done.returncode, journal.read_bytes()) == (code, before), done.stderr
+
+
 def test_a_job_that_grew_is_taken_up_only_when_asked(
     beacon: Beacon, mine: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:

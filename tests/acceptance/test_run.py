@@ -63,6 +63,20 @@ def test_every_example_job_runs(beacon: Beacon, path: Path, tmp_path: Path) -> N
     assert Counter(row["status"] for row in rows(tmp_path / "state")) == {"succeeded": planned}
 
 
+def test_a_rehearsal_has_the_apps_that_the_job_names(beacon: Beacon, job: Path, tmp_path: Path) -> None:
+    """A job with apps of its own, in a region of its own, can be rehearsed like any other."""
+    (tmp_path / "beacon.toml").write_text('[regions.mars]\nplace = "the planet Mars"\n')
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        job.read_text()
+        .replace("[us, eu, asia]", "[us, mars]")
+        .replace("project-beacon-hf-{region", "mine-{region")
+    )
+    done = beacon("run", own, *FAST, "--limit", "1")
+    assert done.returncode == 0, done.stderr
+    assert Counter(row["provenance"]["region"] for row in rows(tmp_path / "state")) == {"us": 3, "mars": 3}
+
+
 def test_a_dead_region_leaves_the_others(beacon: Beacon, emulator: Emulator, job: Path, tmp_path: Path) -> None:
     """A region that takes no call is given up; the other 48 executions are answered, and the code is 3."""
     script = tmp_path / "script.json"
@@ -107,6 +121,14 @@ def test_json_is_lines_on_stdout_and_nothing_else(beacon: Beacon, job: Path) -> 
     assert (lines[0]["event"], lines[-1]["event"]) == ("run_started", "run_finished")
     assert lines[-1]["succeeded"] == 9
     assert sum(line["event"] == "attempt_succeeded" for line in lines) == 9
+
+
+def test_json_can_be_had_without_progress(beacon: Beacon, job: Path) -> None:
+    """With `--json --quiet`, the lines are all there and stderr has the summary alone."""
+    done = beacon("run", job, *FAST, "--json", "--quiet", "--limit", "1")
+    assert json.loads(done.stdout.splitlines()[-1])["succeeded"] == 9
+    assert "asking" not in done.stderr
+    assert "all 9 executions answered" in done.stderr
 
 
 def test_progress_goes_to_stderr_without_escape_codes(beacon: Beacon, job: Path) -> None:
@@ -199,3 +221,51 @@ def test_what_cannot_start_says_what_to_do(beacon: Beacon, emulator: Emulator, j
             assert len(done.stderr.splitlines()) == 1
             assert done.stdout == ""
     assert not (tmp_path / "state").exists()
+
+
+def test_results_that_have_no_place_are_told_before_anything_starts(
+    beacon: Beacon, job: Path, tmp_path: Path
+) -> None:
+    """`--output` that names a file is one line and 4, and no run was begun."""
+    (tmp_path / "file").write_text("")
+    done = beacon("run", job, *FAST, "--output", "file")
+    assert (done.returncode, len(done.stderr.splitlines())) == (4, 1)
+    assert "move the file" in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+OWN = """
+id: own
+regions: [mars, us]
+models: [m1]
+questions: [{id: q1, text: "What is 2+2?"}]
+executor:
+  modal:
+    app: my-app-{region.app}
+    function: run_inference
+    arguments: {model_name: "{model.id}", prompt: "{prompt}"}
+"""
+
+
+def test_a_rehearsal_plays_the_apps_that_the_job_calls(beacon: Beacon, tmp_path: Path) -> None:
+    """Regions of the user's own configuration, and apps of any name, can be rehearsed."""
+    (tmp_path / "beacon.toml").write_text('[regions.mars]\nplace = "Mars"\n')
+    (tmp_path / "own.yaml").write_text(OWN)
+    done = beacon("run", "own.yaml", *FAST, "-q")
+    assert done.returncode == 0, done.stderr
+    assert [(row["region"], row["status"]) for row in rows(tmp_path / "state")] == [
+        ("mars", "succeeded"),
+        ("us", "succeeded"),
+    ]
+
+
+def test_what_no_rehearsal_plays_can_be_simulated(beacon: Beacon, tmp_path: Path) -> None:
+    """A function that the emulator lacks is refused with the way out, which `--speed` makes as fast."""
+    (tmp_path / "own.yaml").write_text(OWN.replace("mars, ", "").replace("run_inference", "ask"))
+    refused = beacon("run", "own.yaml", *FAST)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "'ask'" in refused.stderr
+    assert "--executor simulated" in refused.stderr
+    done = beacon("run", "own.yaml", "--executor", "simulated", "--speed", "1000", "-q")
+    assert done.returncode == 0, done.stderr
+    assert rows(tmp_path / "state")[0]["seconds"] < 1

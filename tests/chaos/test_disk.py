@@ -21,7 +21,7 @@ from beacon_cli.operations import carry_out
 
 pytestmark = pytest.mark.timeout(600)
 
-_STRIDE = 1 if is_full() else 4
+_STRIDE = 1 if is_full() else 2
 _CODES = (errno.ENOSPC, errno.EIO, errno.EROFS)
 
 
@@ -37,7 +37,7 @@ def test_a_failure_at_every_call_to_the_disk(
         desk = Desk(tmp_path / str(number), monkeypatch, small=False)
         disk = FaultyDisk(number, code=_CODES[number % 3], for_good=for_good)
         if resumes:
-            _crash_in_the_middle(desk)
+            desk.crash_in_the_middle()
         asked_before = desk.provider.asked
         failure = _carry_out(desk, disk, resumes=resumes)
         if not disk.has_failed:
@@ -45,17 +45,12 @@ def test_a_failure_at_every_call_to_the_disk(
         tried += 1
         if failure is not None:
             _check_the_end(desk, failure, asked_before)
+            kept = len(whole_records(desk.journal()))
+            # One record that was written and not synced: nobody was told that it was kept.
+            assert resumes or kept == 1 or ("beacon resume r" in str(failure)) == bool(kept)
         _mend(desk, asked_before)
     told("a failure at the Nth call to the disk, then mended", runs=tried)
-    assert tried > 25 / _STRIDE
-
-
-def _crash_in_the_middle(desk: Desk) -> None:
-    assert carry_out.run(desk.order()) == 0
-    lines = desk.journal().read_bytes().splitlines(keepends=True)
-    desk.journal().write_bytes(b"".join(lines[: len(lines) // 2]) + b'{"event":"att')
-    (desk.run_folder() / "results.jsonl").unlink()
-    desk.provider.forget_counts()
+    assert tried > 10
 
 
 def _carry_out(desk: Desk, disk: FaultyDisk, *, resumes: bool) -> StoreError | None:
@@ -100,7 +95,7 @@ def _mend(desk: Desk, asked_before: Counter[str]) -> None:
 
 def test_a_file_that_may_not_grow(house: House, told: Told) -> None:
     """A journal at the limit of a file's size ends the run with 4 and one line; with room again it goes on."""
-    limits = (9_000, 30_000) if not is_full() else range(2_000, 72_000, 7_000)
+    limits = (9_000, 30_000) if not is_full() else range(3_000, 72_000, 7_000)
     told("no more room in a file, for real", runs=len(limits))
     for limit in limits:
         run_id = f"r{limit}"

@@ -200,6 +200,15 @@ def test_a_stop_cancels_every_call_in_flight() -> None:
     assert not standings.open_calls
 
 
+def test_nothing_is_asked_after_a_stop() -> None:
+    """A stop that comes while an intent is being written: the intent stands as cancelled, no call is placed."""
+    executor = Scripted()
+    told = run(spec(), executor, stop_at=ev.AttemptStarted)
+    assert not executor.began
+    assert len(told.of(ev.AttemptStarted)) == len(told.of(ev.AttemptCancelled)) > 0
+    assert not told.standings.running
+
+
 def test_a_call_cancelled_by_somebody_else_is_not_asked_again() -> None:
     """A call that another person cancelled ends its execution without an answer and without a retry."""
     executor = Scripted(lambda _execution, _number: Cancelled(message="from the dashboard"))

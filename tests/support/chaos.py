@@ -223,6 +223,7 @@ class House:
                 "text": True,
                 "env": self.environment,
                 "cwd": self.folder,
+                "preexec_fn": _hears_hangups,
                 **options,
             },
         )
@@ -239,6 +240,11 @@ class House:
             if process.poll() is None:
                 process.kill()
             process.communicate()
+
+
+def _hears_hangups() -> None:
+    """Whatever started the tests: under `nohup` beacon would ignore SIGHUP, as it should."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def ended(process: subprocess.Popen[str], seconds: float = PATIENCE) -> Ended:

@@ -12,6 +12,7 @@ from tests.support.scripted import Scripted, answers
 
 from beacon_cli import wiring
 from beacon_cli.model import Execution, Outcome
+from beacon_cli.operations import carry_out
 from beacon_cli.operations.orders import Continuation, Order
 from beacon_cli.ports import Placed
 from beacon_cli.wiring import Show
@@ -79,11 +80,20 @@ class Desk:
 
     def order(self, run_id: str = "r") -> Order:
         """What `beacon run` is asked for."""
-        return Order(job=self.job, run_id=run_id, show=Show.QUIET)
+        return Order(job=self.job, run_id=run_id, show=Show(progress=False))
 
     def continuation(self, run_id: str = "r") -> Continuation:
         """What `beacon resume` is asked for."""
-        return Continuation(run=run_id, show=Show.QUIET)
+        return Continuation(run=run_id, show=Show(progress=False))
+
+    def crash_in_the_middle(self, run_id: str = "r") -> None:
+        """Leave a run as a kill leaves it: a call under way, a torn record, no results."""
+        assert carry_out.run(self.order(run_id)) == 0
+        lines = self.journal(run_id).read_bytes().splitlines(keepends=True)
+        last = max(number for number, line in enumerate(lines) if b'"call_placed"' in line)
+        self.journal(run_id).write_bytes(b"".join(lines[: last + 1]) + b'{"event":"att')
+        (self.run_folder(run_id) / "results.jsonl").unlink()
+        self.provider.forget_counts()
 
     def _open(self, _spec: object, **_options: Any) -> Any:
         return nullcontext(self.provider)

@@ -138,25 +138,35 @@ def run(
     *,
     rand: Callable[[], float] = lambda: 0.5,
     stop_after: float | None = None,
+    stop_at: type | None = None,
     past: Iterable[ev.Event] = (),
     fail_after: int | None = None,
     backend: virtual.Backend = virtual.trio,
 ) -> Told:
-    """Carry a spec out in virtual time: an hour takes no time."""
+    """Carry a spec out in virtual time: an hour takes no time.
+
+    It is stopped after `stop_after` seconds, or while an event of the kind `stop_at` is being kept.
+    """
     plan = make(spec)
     told = Told(fail_after)
     told.events.extend(past or [started(plan)])
 
     async def main() -> None:
         began = anyio.current_time()
-        with anyio.move_on_after(stop_after):
+        with anyio.move_on_after(stop_after) as work:
+
+            async def emit(event: ev.Event) -> None:
+                if stop_at and isinstance(event, stop_at):
+                    work.cancel()
+                await told.emit(event)
+
             await engine.run(
                 plan,
                 run_id="r1",
                 past=told.standings,
                 queue=MemoryQueue(),
                 executor=executor,
-                emit=told.emit,
+                emit=emit,
                 clock=anyio.current_time,
                 rand=rand,
             )

@@ -135,7 +135,7 @@ def for_people(events: list[ev.Event]) -> Iterator[Out]:
         hints = [(spec.id, spec.id)]
         yield "summary", printed(summary.summary(standings, width, results=spec.id, hints=hints), width)
         yield "answers", printed(answers.answers(result_rows(events), width), width)
-        yield "plan", printed(listing.plan(plan), width)
+        yield "plan", printed(listing.plan(plan, width), width)
         yield "runs", printed(listing.runs([listed], width), width)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from tests.support.journals import PLAN, attempt_started, call_placed, start, wh
 
 from beacon_cli import events as ev
 from beacon_cli.errors import StoreError, UsageError
+from beacon_cli.model import TimedOut
 from beacon_cli.runs import Runs, RunState, check_run_id, new_run_id
 
 JOB = b"id: small\r\nregions: [us]  # \xe2\x82\xac\n"
@@ -163,7 +165,7 @@ def test_modes(runs: Runs, home: Path) -> None:
 def test_a_name_that_is_taken(runs: Runs) -> None:
     """A second run of one name is refused and the first left as it is."""
     runs.create("one", JOB)
-    with pytest.raises(UsageError, match="there is a run one already"):
+    with pytest.raises(UsageError, match="there is a run 'one' already"):
         runs.create("one", b"other")
     assert runs.find("one").job.read_bytes() == JOB
 
@@ -327,12 +329,55 @@ def test_a_finished_run(runs: Runs) -> None:
     assert (summary.planned, summary.succeeded, summary.cancelled) == (8, 8, 0)
 
 
+def test_a_run_that_was_amended_is_counted_whole(runs: Runs) -> None:
+    """What a run has gained since it began counts as planned, while it runs and after its end."""
+    run = runs.create("one", JOB)
+    began = start()
+    grown = ev.RunResumed(at=7.0, run_id="one", spec=began.spec, planned={"us": 4, "eu": 8}, beacon="0")
+    write(run.journal, [began, grown])
+    assert run.summary().planned == 12
+    write(run.journal, [began, grown, finished(succeeded=12)])
+    assert (run.summary().planned, run.summary().succeeded) == (12, 12)
+
+
 def test_a_stopped_run_can_be_resumed(runs: Runs) -> None:
     """A run that ended in order with executions left is interrupted, not finished."""
     run = runs.create("one", JOB)
     write(run.journal, [start(), *whole(FIRST), finished(succeeded=1, cancelled=7)])
     assert run.summary().state is RunState.INTERRUPTED
     assert (run.summary().succeeded, run.summary().cancelled) == (1, 7)
+
+
+def test_a_finished_run_may_leave_calls_behind(runs: Runs) -> None:
+    """Calls whose end nobody confirmed are counted after the run's end, and it stays finished once they ended."""
+    run = runs.create("one", JOB)
+    timed_out = ev.AttemptFailed(
+        at=5.0, execution=FIRST.id, attempt=1, seconds=3.0, failure=TimedOut(after=3.0), retry_in=None, ended=False
+    )
+    left = msgspec.structs.replace(finished(succeeded=7), failed=1, open_calls=1)
+    story: list[ev.Event] = [start(), attempt_started(FIRST), call_placed(FIRST), timed_out, left]
+    write(run.journal, story)
+    assert (run.summary().state, run.summary().open_calls) == (RunState.FINISHED, 1)
+    write(run.journal, [*story, ev.OrphanEnded(at=99.0, call_id=call_placed(FIRST).call_id)])
+    assert (run.summary().state, run.summary().open_calls) == (RunState.FINISHED, 0)
+    assert (run.summary().seconds, run.summary().failed) == (8.0, 1)
+
+
+def test_a_run_that_never_began_is_none_to_go_on_with(runs: Runs) -> None:
+    """A folder that a crash left without a first event does not stand before a run that can be resumed."""
+    write(runs.create("begun", JOB).journal, [started(100.0)])
+    runs.create("empty", JOB)
+    assert runs.latest(unfinished=True).run_id == "begun"
+
+
+@pytest.mark.parametrize("content", [None, b"", b'{"event":"run_st'])
+def test_a_run_that_never_began_holds_nothing(runs: Runs, content: bytes | None) -> None:
+    """A run without a first event, or without a journal even, is told as one that never began."""
+    run = runs.create("one", JOB)
+    if content is not None:
+        run.journal.write_bytes(content)
+    with pytest.raises(UsageError, match="run one never began"):
+        run.recover()
 
 
 def test_a_killed_run_is_counted(runs: Runs) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from msgspec import structs
 from tests.unit.display.streams import Plot, played, stream
 
 from beacon_cli import events as ev
@@ -49,6 +50,26 @@ def test_a_failure_that_is_asked_again_is_taken_back() -> None:
     assert standings.failures == {}
     assert standings.cells["us", "m"].failed == 0
     assert standings.regions["us"].failed == 0
+
+
+def test_what_resuming_asks_again_is_no_retry() -> None:
+    """A retry follows a failure that waited for it; an attempt that was stopped and is made again is none."""
+    events = list(stream(Plot(regions=("us",), models=("m",), questions=("q",))))
+    begun = next(event for event in events if isinstance(event, ev.AttemptStarted))
+    stopped = ev.AttemptCancelled(at=begun.at + 1, execution=begun.execution, attempt=1, call_id=None, ended=True)
+    standings = fold([*events[: events.index(begun) + 1], stopped, structs.replace(begun, attempt=2)])
+    assert standings.regions["us"].retries == 0
+    failed = ev.AttemptFailed(
+        at=begun.at + 2,
+        execution=begun.execution,
+        attempt=2,
+        seconds=1,
+        failure=Failed(kind=ErrorKind.PLATFORM, message="x", transient=True),
+        retry_in=1.0,
+    )
+    standings.apply(failed)
+    standings.apply(structs.replace(begun, attempt=3))
+    assert standings.regions["us"].retries == standings.cells["us", "m"].retries == 1
 
 
 def test_warmth_tells_unknown_from_not_yet() -> None:

@@ -33,6 +33,8 @@ def emulator(
     ] = None,
 ) -> None:
     """Play Modal on this machine: a control plane on loopback that the unmodified Modal SDK talks to."""
+    from beacon_cli import guards
     from beacon_cli.emulator import server
 
+    guards.install_in_loggers()
     server.main(port=port, speed=speed, seed=seed, gpus=gpus, ledger=ledger, script=script)

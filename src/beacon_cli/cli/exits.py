@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import traceback
 from collections.abc import Iterable
 
@@ -62,7 +60,5 @@ def _say(lines: Iterable[str]) -> None:
 
 def _print(lines: Iterable[str]) -> None:
     from beacon_cli.display import paper
-    from beacon_cli.masking import credentials, masked
 
-    secrets = credentials(os.environ)
-    paper.say((masked(line, secrets) for line in lines), sys.stderr)
+    paper.tell(lines)

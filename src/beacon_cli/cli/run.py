@@ -33,14 +33,17 @@ def run(
     ] = None,
     output: options.Output = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with this job's latest interrupted run, if there is one.")
+        bool,
+        typer.Option("--resume", help="Go on with the interrupted run that this command began, if there is one."),
     ] = False,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Ask a job's questions of its models in its regions, and keep every answer."""
+    from beacon_cli import guards
     from beacon_cli.operations import carry_out, orders
 
+    guards.install_in_loggers()
     order = orders.Order(
         job=job,
         selection=orders.select(region, model, question, limit, schedule),
@@ -67,8 +70,10 @@ def resume(
     quiet: options.Quiet = False,
 ) -> None:
     """Go on with a run that was interrupted: collect what was paid for, ask what is pending."""
+    from beacon_cli import guards
     from beacon_cli.operations import carry_out, orders
 
+    guards.install_in_loggers()
     raise typer.Exit(
         carry_out.go_on(
             orders.Continuation(
@@ -87,8 +92,10 @@ def retry(
     quiet: options.Quiet = False,
 ) -> None:
     """Ask again what failed or was skipped in a run; what was answered stays."""
+    from beacon_cli import guards
     from beacon_cli.operations import carry_out, orders
 
+    guards.install_in_loggers()
     raise typer.Exit(
         carry_out.go_on(
             orders.Continuation(
@@ -100,13 +107,15 @@ def retry(
 
 def reap(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="The run's id; all interrupted runs if left out.")
+        str, typer.Argument(metavar="RUN", help="The run's id; every run that no process writes if left out.")
     ] = "",
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the calls; cancel nothing.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Find the calls that interrupted runs may have left running, and end them."""
+    """Find the calls that runs may have left running, and end them."""
+    from beacon_cli import guards
     from beacon_cli.operations import looking, reaping
 
+    guards.install_in_loggers()
     looking.orphans(reaping.orphans(run) if dry_run else reaping.reap(run), as_json=json)

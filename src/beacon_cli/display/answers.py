@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from beacon_cli.display.clean import excerpt
-from beacon_cli.display.columns import cell, table
+from beacon_cli.display.columns import cell, name, table
 from beacon_cli.display.strokes import BAD, FAINT, ODD, STRONG
 
 Row: TypeAlias = Mapping[str, Any]
@@ -72,7 +72,7 @@ def _beside(models: Mapping[str, Mapping[str, Row]], regions: Sequence[str], len
         column.ratio = 1
     made.expand = True
     for model, row in models.items():
-        made.add_row(cell(model, cells=_MODEL), *_said(row, regions, length))
+        made.add_row(name(model, cells=_MODEL), *_said(row, regions, length))
     return made
 
 

@@ -8,14 +8,14 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from beacon_cli.display.clean import Lines, clean, excerpt
+from beacon_cli.display.clean import Lines, clean, excerpt, squeeze
 from beacon_cli.display.strokes import FAINT, PLAIN
 
 NONE = "-"
 """Stands where a number would be nothing."""
 
 
-_BETWEEN = 2
+BETWEEN = 2
 """Cells between two columns."""
 
 
@@ -23,7 +23,7 @@ def that_fit(columns: Mapping[str, int], spared: Sequence[str], width: int) -> l
     """The headings for which there is room: `columns` gives their cells, `spared` which go first."""
     kept = dict(columns)
     for heading in spared:
-        if sum(kept.values()) + _BETWEEN * (len(kept) - 1) <= width:
+        if sum(kept.values()) + BETWEEN * (len(kept) - 1) <= width:
             break
         kept.pop(heading, None)
     return list(kept)
@@ -31,7 +31,7 @@ def that_fit(columns: Mapping[str, int], spared: Sequence[str], width: int) -> l
 
 def table(columns: Sequence[str], *, right: Container[int] = (), wrapped: Container[int] = ()) -> Table:
     """An empty table with these headings. Columns `right` hold numbers, columns `wrapped` may take many lines."""
-    made = Table(box=None, pad_edge=False, padding=(0, _BETWEEN, 0, 0), header_style=FAINT, show_edge=False)
+    made = Table(box=None, pad_edge=False, padding=(0, BETWEEN, 0, 0), header_style=FAINT, show_edge=False)
     for index, heading in enumerate(columns):
         made.add_column(
             Text(heading),
@@ -45,6 +45,11 @@ def table(columns: Sequence[str], *, right: Container[int] = (), wrapped: Contai
 def cell(text: str, style: Style = PLAIN, *, cells: int = 60) -> Text:
     """Any text as one line of a table."""
     return Text(excerpt(text, cells), style=style)
+
+
+def name(text: str, style: Style = PLAIN, *, cells: int) -> Text:
+    """As `cell`, cut in the middle: the names of models often differ at their ends alone."""
+    return Text(squeeze(clean(text), cells), style=style)
 
 
 def number(value: int, style: Style = PLAIN) -> Text:

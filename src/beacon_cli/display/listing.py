@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 from rich.console import Group, RenderableType
 from rich.style import Style
+from rich.table import Table
 from rich.text import Text
 
-from beacon_cli.display.columns import NONE, cell, number, table, that_fit
+from beacon_cli.display.columns import BETWEEN, NONE, cell, name, number, table, that_fit
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG
 from beacon_cli.display.words import clock, count
 
 _STATES: Mapping[str, Style] = {"finished": GOOD, "running": STRONG, "interrupted": ODD}
 _MOST_QUESTIONS = 40
 """More questions than these are counted, not named."""
+_NAME = 24
 
 
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,21 +88,14 @@ def _run_cells(run: RunLine) -> dict[str, Text]:
     }
 
 
-def plan(view: PlanView) -> RenderableType:
+def plan(view: PlanView, width: int) -> RenderableType:
     """The matrix of executions, the order of the questions and the least time that the run takes."""
-    regions = list(dict.fromkeys(region for region, _ in view.counts))
-    models = list(dict.fromkeys(model for _, model in view.counts))
-    made = table(["", *(cell(model, cells=24).plain for model in models), "all"], right=range(1, len(models) + 2))
-    for region in regions:
-        row = [view.counts.get((region, model), 0) for model in models]
-        made.add_row(cell(region, STRONG, cells=24), *(number(value) for value in row), number(sum(row), STRONG))
-    sums = [sum(view.counts.get((region, model), 0) for region in regions) for model in models]
-    made.add_row(Text("all", FAINT), *(number(value) for value in sums), number(sum(sums), STRONG))
+    total = sum(view.counts.values())
     limits = f"at most {view.concurrency} at a time, {view.per_region} in a region"
     head = Text.assemble(
-        cell(view.job_id, STRONG), f"  {count(sum(sums), 'execution')}, {view.schedule}, {limits}", overflow="fold"
+        cell(view.job_id, STRONG), f"  {count(total, 'execution')}, {view.schedule}, {limits}", overflow="fold"
     )
-    parts: list[RenderableType] = [head, Text(""), made, Text(""), _order(view.order)]
+    parts: list[RenderableType] = [head, Text(""), _matrix(view.counts, width), Text(""), _order(view.order)]
     parts += [
         Text.assemble((" off ", LABEL), " ", cell(region), ": switched off in the configuration, not in this plan")
         for region in view.regions_off
@@ -109,6 +105,42 @@ def plan(view: PlanView) -> RenderableType:
         f"{view.service[1]:g} s; cold starts come on top"
     )
     return Group(*parts, Text.assemble(("time    ", FAINT), least))
+
+
+def _matrix(counts: Mapping[tuple[str, str], int], width: int) -> Table:
+    """Regions by models; too wide for that, models by regions; too wide for both, the sum of each region."""
+    models_by_region = {(model, region): value for (region, model), value in counts.items()}
+    sums = Counter[tuple[str, str]]()
+    for (region, _), value in counts.items():
+        sums[region, "executions"] += value
+    for cells in (counts, models_by_region):
+        if _cells_of(cells) <= width:
+            return _sums(cells, "all")
+    return _sums(sums)
+
+
+def _cells_of(counts: Mapping[tuple[str, str], int]) -> int:
+    """How wide `_sums` makes its table with these."""
+    most = len(f"{sum(counts.values()):,}")
+    names = {row: name(row, cells=_NAME).cell_len for row, _ in counts}
+    headings = {column: max(most, name(column, cells=_NAME).cell_len) for _, column in counts}
+    return max(names.values(), default=0) + sum(headings.values()) + most + BETWEEN * (len(headings) + 1)
+
+
+def _sums(counts: Mapping[tuple[str, str], int], total: str | None = None) -> Table:
+    """A row and a column for each name, with their sums; a column of sums where `total` names it."""
+    rows = list(dict.fromkeys(row for row, _ in counts))
+    columns = list(dict.fromkeys(column for _, column in counts))
+    headings = [*(name(column, cells=_NAME).plain for column in columns), *([total] if total else [])]
+    made = table(["", *headings], right=range(1, len(headings) + 1))
+    for row in rows:
+        values = [counts.get((row, column), 0) for column in columns]
+        last = [number(sum(values), STRONG)] if total else []
+        made.add_row(name(row, STRONG, cells=_NAME), *map(number, values), *last)
+    sums = [sum(counts.get((row, column), 0) for row in rows) for column in columns]
+    last = [number(sum(sums), STRONG)] if total else []
+    made.add_row(Text("all", FAINT), *map(number, sums), *last)
+    return made
 
 
 def _moment(at: float | None) -> Text:

@@ -75,7 +75,7 @@ class Outlet:
             while (text := self._texts.get()) is not None:
                 pipe.put(text)
                 self._written += len(text)
-        except (OSError, ValueError) as error:  # ValueError: the stream was closed before
+        except Exception as error:  # noqa: BLE001  closed, full, gone: whatever it is, the run goes on without
             self.give_up(error)
 
 

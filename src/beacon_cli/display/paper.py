@@ -6,10 +6,12 @@ Rich is imported where a picture is drawn: `beacon validate`, which says one lin
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING
 
 from beacon_cli.display.clean import clean
+from beacon_cli.masking import credentials, masked
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,6 +40,12 @@ def say(lines: Iterable[str], stream: IO[str]) -> None:
     """Print lines, made safe."""
     text = "".join(clean(line) + "\n" for line in lines)
     _quietly(lambda: stream.write(text), stream)
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Print lines about what went wrong on stderr, made safe and free of the environment's credentials."""
+    secrets = credentials(os.environ)
+    say((masked(line, secrets) for line in lines), sys.stderr)
 
 
 def put(text: str, stream: IO[str]) -> None:

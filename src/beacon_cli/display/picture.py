@@ -23,7 +23,7 @@ from beacon_cli.counts import Progress, RegionStanding, RegionState, State
 from beacon_cli.display.clean import clean, excerpt, fit, shorten, squeeze
 from beacon_cli.display.pace import left
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG, Part, bar, cells, joined, line
-from beacon_cli.display.words import UNICODE, Signs, brief, clock, count
+from beacon_cli.display.words import UNICODE, Signs, brief, clock, count, rough
 from beacon_cli.events import RunStarted
 from beacon_cli.results import Standings
 
@@ -270,10 +270,10 @@ def _state(scene: _Scene, progress: Progress | None) -> Part:
     if progress.state is State.WAITING:
         wait = ceil((progress.until or scene.now) - scene.now)
         return (f"retry in {max(0, wait)}s" if wait < _MINUTE else f"retry {clock(wait)}"), ODD
-    since = brief(scene.now - progress.started_at)
+    since = scene.now - progress.started_at
     if (progress.region, progress.model) not in scene.standings.warmth:
-        return f"starting {since}", FAINT
-    return f"warm {since}", PLAIN
+        return f"starting {rough(since)}", FAINT
+    return f"warm {brief(since)}", PLAIN
 
 
 def _as_many_as_fit(entries: list[Part], width: int) -> list[Part]:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from beacon_cli.counts import CellStanding, FailureStanding, RegionStanding
-from beacon_cli.display.columns import NONE, cell, number, paragraph, table, that_fit
+from beacon_cli.display.columns import NONE, cell, name, number, paragraph, table, that_fit
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG
 from beacon_cli.display.words import clock, count, precise
 from beacon_cli.results import Standings
@@ -38,6 +38,9 @@ def summary(
     reasons = [region for region in standings.regions.values() if region.reason]
     if reasons:
         parts += [blank, *(_given_up(region) for region in reasons)]
+    off = standings.run.spec.regions_off if standings.run else ()
+    if off:
+        parts += [blank, _switched_off(off)]
     recovered = _recovered(standings)
     if recovered is not None:
         parts += [blank, recovered]
@@ -59,13 +62,14 @@ def _headline(standings: Standings) -> Text:
     line.append_text(cell(run.spec.id, STRONG)).append("  ").append_text(cell(run.run_id, FAINT)).append("  ")
     end = standings.finished
     if standings.interrupted is not None:
-        line.append_text(cell(f"interrupted ({standings.interrupted})", BAD))
+        answered = f"{standings.total('succeeded'):,} of {count(standings.planned, 'execution')} answered"
+        line.append_text(cell(f"interrupted ({standings.interrupted}), {answered}", BAD))
     elif end is None:
         return line.append("not finished", ODD)
     elif end.succeeded == standings.planned:
         line.append(f"all {count(end.succeeded, 'execution')} answered", GOOD)
     else:
-        line.append(f"{end.succeeded} of {count(standings.planned, 'execution')} answered", BAD)
+        line.append(f"{end.succeeded:,} of {count(standings.planned, 'execution')} answered", BAD)
     return line.append(f" in {clock(end.seconds)}") if end else line
 
 
@@ -74,7 +78,7 @@ def _counts(standings: Standings, width: int) -> Table:
     models = {region: _models_of(standings, region) for region in standings.regions}
     in_full = sum(1 + len(cells) for cells in models.values()) <= _MOST_ROWS
     names = [*standings.regions, *(f"  {model}" for cells in models.values() for model in cells)]
-    columns = {"": min(_NAME, max((len(name) for name in names), default=0))}
+    columns = {"": min(_NAME, max((len(each) for each in names), default=0))}
     columns |= {heading: max(_NUMBER, len(heading)) for heading in _HEADINGS}
     if not standings.total("cancelled"):
         del columns["cancelled"]
@@ -83,11 +87,11 @@ def _counts(standings: Standings, width: int) -> Table:
     for region in standings.regions.values():
         own = models[region.id]
         numbers = _numbers(region, _whole(own))
-        made.add_row(cell(region.id, STRONG, cells=_NAME), *(numbers[heading] for heading in kept[1:]))
+        made.add_row(name(region.id, STRONG, cells=_NAME), *(numbers[heading] for heading in kept[1:]))
         for model, standing in own.items() if in_full else ():
             numbers = _numbers(standing, standing)
-            name = Text("  ").append_text(cell(model, cells=_NAME - 2))
-            made.add_row(name, *(numbers[heading] for heading in kept[1:]))
+            indented = Text("  ").append_text(name(model, cells=_NAME - 2))
+            made.add_row(indented, *(numbers[heading] for heading in kept[1:]))
     return made
 
 
@@ -121,6 +125,13 @@ def _numbers(counts: RegionStanding | CellStanding, times: CellStanding) -> dict
 
 def _given_up(region: RegionStanding) -> Text:
     return Text.assemble(cell(region.id, STRONG), (" was given up: ", BAD), cell(region.reason, cells=_EXAMPLE))
+
+
+def _switched_off(regions: Sequence[str]) -> Text:
+    named = ", ".join(cell(region).plain for region in regions)
+    return Text.assemble(
+        ("off: ", FAINT), f"{named}, switched off in the configuration, not asked", overflow="fold"
+    )
 
 
 def _recovered(standings: Standings) -> Text | None:

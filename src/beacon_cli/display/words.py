@@ -6,6 +6,7 @@ import msgspec
 
 _LONG = 10
 _MINUTE = 60
+_ROUGH = 100
 _HOUR = 3600
 
 
@@ -22,6 +23,12 @@ def brief(seconds: float) -> str:
     if seconds >= _MINUTE:
         return clock(seconds)
     return f"{int(seconds)}s" if seconds >= _LONG else f"{max(0, int(10 * seconds)) / 10}s"
+
+
+def rough(seconds: float) -> str:
+    """A length of time that is waited out, in three cells: `7s`, `72s`, from a hundred seconds on `2m`."""
+    whole = max(0, int(seconds))
+    return f"{whole}s" if whole < _ROUGH else f"{whole // _MINUTE}m"
 
 
 def precise(seconds: float) -> str:
@@ -43,7 +50,6 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     running: str
     finished: str
     given_up: str
-    interrupted: str
     done: str
     half: str
     rest: str
@@ -59,7 +65,6 @@ UNICODE = Signs(
     running="▶",
     finished="✓",
     given_up="✗",
-    interrupted="■",
     done="━",
     half="╸",
     rest="─",
@@ -74,7 +79,6 @@ ASCII = Signs(
     running=">",
     finished="+",
     given_up="x",
-    interrupted="!",
     done="=",
     half="-",
     rest=".",

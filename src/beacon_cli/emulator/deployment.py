@@ -72,6 +72,8 @@ METHODS: Mapping[str, Callable[..., None]] = {"generate": _generate, "health": _
 FUNCTIONS: Mapping[str, Callable[..., None]] = {"run_inference": _run_inference, "health": _health}
 CLASS = "Model"
 PARAMETER = "model"
+PLAYED = (f"{CLASS}.generate", "run_inference")
+"""What a job can call in an app of the emulator's."""
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):

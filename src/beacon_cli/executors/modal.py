@@ -24,7 +24,7 @@ import h2.exceptions
 import modal
 import modal.exception as sdk
 import msgspec
-from modal.config import config
+from modal.config import config, logger
 from modal_proto import api_pb2
 
 from beacon_cli import templates
@@ -112,6 +112,7 @@ class ModalExecutor:
         # Read by the SDK at each use. What the user has set holds.
         os.environ.setdefault("MODAL_PAYLOAD_FORMAT", "cbor")
         os.environ.setdefault("MODAL_MAX_THROTTLE_WAIT", "0")  # the retry policy is ours
+        logger.handlers.clear()  # they write what they are told as it is; our own take their place
         try:
             with anyio.fail_after(self._patience):
                 await self._reach()

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
@@ -23,7 +24,7 @@ from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
 from beacon_cli.queues.memory import MemoryQueue
 from beacon_cli.results import Standings
-from beacon_cli.runs import RunFolder, Runs, RunState, new_run_id
+from beacon_cli.runs import RunFolder, Runs, RunState, make_folder, new_run_id
 from beacon_cli.settings import Settings
 from beacon_cli.wiring import Show
 
@@ -38,11 +39,11 @@ def run(order: Order, disk: Disk = DISK) -> int:
         BeaconError: the job is wrong, nothing could start, or a store failed.
     """
     settings = wiring.settings()
-    begun = _unfinished(settings, order.job) if order.resume else None
+    job, spec = wiring.job(order.job, settings)
+    spec = retargeted(selection.narrow(spec, order.selection, settings.regions), order.executor, speed=order.speed)
+    begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
         return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
-    job, spec = wiring.job(order.job, settings)
-    spec = retargeted(selection.narrow(spec, order.selection), order.executor)
     return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))
 
 
@@ -71,18 +72,32 @@ def _chosen(runs: Runs, continuation: Continuation) -> RunFolder:
     raise UsageError("there is no run in which anything failed")
 
 
-def _unfinished(settings: Settings, job: Path) -> str | None:
-    """The id of the latest interrupted run of this job file, if there is one."""
-    path = str(job.absolute())
-    for summary in Runs(settings.home).summaries():
-        if summary.state is RunState.INTERRUPTED and summary.job_file == path:
+def _unfinished(runs: Runs, order: Order, spec: Spec) -> str | None:
+    """The id of the latest interrupted run that the same command began, if there is one.
+
+    A rehearsal is never gone on with as a real run, which costs money, nor the other way round.
+    """
+    path = str(order.job.absolute())
+    for summary in runs.summaries():
+        if summary.state is not RunState.INTERRUPTED or summary.job_file != path:
+            continue
+        if order.run_id not in {None, summary.run_id} or summary.rehearsal is not _is_rehearsal(order, spec):
+            continue
+        began, _ = replay.ends(runs.find(summary.run_id).journal)
+        if began and began.selection == order.selection and type(began.spec.target) is type(spec.target):
             return summary.run_id
     return None
 
 
+def _is_rehearsal(order: Order, spec: Spec) -> bool:
+    return order.rehearse or isinstance(spec.target, SimulatedTarget)
+
+
 async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
-        executor = await _prepared(stack, plan, rehearsal_speed=order.speed if order.rehearse else None)
+        executor = await _prepared(
+            stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
+        )
         run_id = order.run_id or new_run_id(time.time(), random.random)
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
@@ -93,7 +108,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             spec=plan.spec,
             planned=plan.planned,
             fingerprint=plan.fingerprint,
-            rehearsal=order.rehearse or isinstance(plan.spec.target, SimulatedTarget),
+            rehearsal=_is_rehearsal(order, plan.spec),
             beacon=__version__,
             job_file=str(order.job.absolute()),
             selection=order.selection,
@@ -107,17 +122,19 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
 async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder, disk: Disk) -> int:
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.writing())
-        recovered = replay.recover(folder.journal)
+        recovered, began = folder.recover()
         past = recovered.standings
-        if past.run is None:
-            raise UsageError(f"run {folder.run_id} never began; start a new one with `beacon run`")
-        plan = Plan(_present_spec(past.run, settings, amend=continuation.amend))
-        rehearsed = past.run.rehearsal and not isinstance(plan.spec.target, SimulatedTarget)
-        executor = await _prepared(stack, plan, rehearsal_speed=continuation.speed if rehearsed else None)
+        plan = Plan(_present_spec(began, settings, amend=continuation.amend))
+        executor = await _prepared(
+            stack,
+            plan,
+            rehearsal_speed=continuation.speed if began.rehearsal else None,
+            output=continuation.output,
+        )
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
         opening = ev.RunResumed(
             at=time.time(),
-            run_id=past.run.run_id,
+            run_id=began.run_id,
             spec=plan.spec,
             planned=plan.planned,
             beacon=__version__,
@@ -137,9 +154,9 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     path = Path(began.job_file)
     if not began.job_file or not path.exists():
         return began.spec
-    now = selection.narrow(wiring.job(path, settings)[1], began.selection)
-    if isinstance(began.spec.target, SimulatedTarget):
-        now = retargeted(now, "simulated")
+    now = selection.narrow(wiring.job(path, settings)[1], began.selection, settings.regions)
+    if isinstance(began.spec.target, SimulatedTarget) and not isinstance(now.target, SimulatedTarget):
+        now = msgspec.structs.replace(now, target=began.spec.target)  # so it was asked for on the command line
     found = amendment.changes(began.spec, now)
     if found.refused:
         raise UsageError(
@@ -154,11 +171,15 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     return now
 
 
-async def _prepared(stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None) -> Executor:
-    """The run's executor, open and with everything resolved that the plan will call."""
-    target = plan.spec.target
-    rehearsed = rehearsal_speed is not None and not isinstance(target, SimulatedTarget)
-    emulator = stack.enter_context(wiring.emulated(target, rehearsal_speed or 1.0)) if rehearsed else None
+async def _prepared(
+    stack: AsyncExitStack, plan: Plan, *, rehearsal_speed: float | None, output: Path | None
+) -> Executor:
+    """The run's executor, open and with everything resolved that the plan will call; a place for the results."""
+    if output is not None:
+        make_folder(output)
+    target, emulator = plan.spec.target, None
+    if rehearsal_speed is not None and not isinstance(target, SimulatedTarget):
+        emulator = stack.enter_context(wiring.emulated(target, plan.cells(), rehearsal_speed))
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
     return executor
@@ -190,16 +211,18 @@ async def _carried_out(
                 )
             _write_results(folder, plan, asked.output)
         except* StoreError as group:
-            raise _resumable(group, opening.run_id) from None
+            raise _resumable(group, opening.run_id, standings) from None
     if standings.interrupted:
         return stop.exit_code
     return 0 if standings.total("succeeded") == standings.planned else FAILED
 
 
-def _resumable(group: BaseExceptionGroup[StoreError], run_id: str) -> StoreError:
+def _resumable(group: BaseExceptionGroup[StoreError], run_id: str, standings: Standings) -> StoreError:
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
+    if standings.run is None:
+        return StoreError(f"{first}. Nothing has begun: mend that, then run it anew")
     return StoreError(f"{first}. Mend that, then: beacon resume {run_id}")
 
 
@@ -210,4 +233,4 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
 
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
-    looking.summarise(standings, folder, sys.stderr if show is Show.JSON else sys.stdout)
+    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout)

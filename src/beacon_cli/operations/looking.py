@@ -14,7 +14,7 @@ import msgspec
 from beacon_cli import replay, rows, selection, wiring
 from beacon_cli.behaviour.timing import Timings
 from beacon_cli.display import answers, listing, paper, summary
-from beacon_cli.errors import UsageError
+from beacon_cli.display.words import count
 from beacon_cli.model import JsonObject, Selection
 from beacon_cli.operations.reaping import Orphans
 from beacon_cli.plan import Plan
@@ -24,12 +24,13 @@ from beacon_cli.runs import RunFolder, Runs, RunState, Summary
 
 def plan(job: Path, chosen: Selection, *, as_json: bool) -> None:
     """Show the matrix of a job, its order, and the least time that its schedule takes."""
-    made = Plan(selection.narrow(wiring.job(job, wiring.settings())[1], chosen))
+    settings = wiring.settings()
+    made = Plan(selection.narrow(wiring.job(job, settings)[1], chosen, settings.regions))
     view = _view(made)
     if as_json:
         _print_json(_plan_record(made, view))
     else:
-        paper.show(lambda _: listing.plan(view), sys.stdout)
+        paper.show(lambda width: listing.plan(view, width), sys.stdout)
 
 
 def runs(*, as_json: bool) -> None:
@@ -45,17 +46,15 @@ def run(name: str, *, as_json: bool) -> None:
     """Show one run, the latest if it is not named: how it stands, and its answers side by side."""
     home = Runs(wiring.settings().home)
     folder = home.find(name) if name else home.latest()
-    standings = replay.recover(folder.journal).standings
-    if standings.run is None:
-        raise UsageError(f"run {folder.run_id} never began; there is nothing to show")
-    found = replay.result_rows(folder.journal, Plan(standings.run.spec).executions())
+    recovered, began = folder.recover()
+    found = replay.result_rows(folder.journal, Plan(began.spec).executions())
     if as_json:
         for row in found:
             paper.put(rows.to_line(row).decode().rstrip(), sys.stdout)
         return
     paper.show(lambda width: answers.answers(found, width), sys.stdout)
     paper.say([""], sys.stdout)
-    summarise(standings, folder, sys.stdout)
+    summarise(recovered.standings, folder, sys.stdout)
 
 
 def summarise(standings: Standings, folder: RunFolder, stream: IO[str]) -> None:
@@ -65,7 +64,7 @@ def summarise(standings: Standings, folder: RunFolder, stream: IO[str]) -> None:
 
 
 def orphans(found: Sequence[Orphans], *, as_json: bool) -> None:
-    """Say which calls interrupted runs have left, and which of them have been ended."""
+    """Say which calls runs have left behind, and which of them have been ended."""
     if as_json:
         _print_json([msgspec.to_builtins(each) for each in found])
     else:
@@ -74,7 +73,7 @@ def orphans(found: Sequence[Orphans], *, as_json: bool) -> None:
 
 def _orphan_lines(found: Sequence[Orphans]) -> Iterator[str]:
     if not found:
-        yield "no interrupted run has left a call behind"
+        yield "no run has left a call behind"
     for each in found:
         ended = each.ended
         yield f"run {each.run_id}:"
@@ -138,8 +137,8 @@ def _plan_record(made: Plan, view: listing.PlanView) -> JsonObject:
 
 def _line(each: Summary) -> listing.RunLine:
     state = each.state.value
-    if each.open_calls and each.state is RunState.INTERRUPTED:
-        state = f"{state}, {each.open_calls} calls may still run"
+    if _left_calls(each):
+        state = f"{state}, {count(each.open_calls, 'call')} may still run"
     return listing.RunLine(
         run_id=each.run_id,
         job_id=each.job or "",
@@ -149,8 +148,13 @@ def _line(each: Summary) -> listing.RunLine:
         failed=each.failed,
         skipped=each.skipped,
         started_at=each.started_at,
+        seconds=each.seconds,
         rehearsal=each.rehearsal,
     )
+
+
+def _left_calls(each: Summary) -> bool:
+    return each.open_calls > 0 and each.state is not RunState.RUNNING
 
 
 def _where(folder: RunFolder) -> str:
@@ -159,8 +163,9 @@ def _where(folder: RunFolder) -> str:
 
 def _hints(each: Summary) -> list[tuple[str, str]]:
     hints = []
-    if each.open_calls and each.state is RunState.INTERRUPTED:
-        hints.append((f"{each.open_calls} calls may still run; end them", f"beacon reap {each.run_id}"))
+    if _left_calls(each):
+        said = f"{count(each.open_calls, 'call')} may still run; reap"
+        hints.append((said, f"beacon reap {each.run_id}"))
     if each.state is RunState.INTERRUPTED:
         hints.append(("go on", f"beacon resume {each.run_id}"))
     if each.failed or each.skipped:

@@ -16,7 +16,10 @@ REHEARSAL_SPEED = 10.0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What `beacon run` was asked for. With `resume` it goes on with the job's latest interrupted run, if any."""
+    """What `beacon run` was asked for.
+
+    With `resume` it goes on with the latest run that the same command began, if that was interrupted.
+    """
 
     job: Path
     selection: Selection = Selection()
@@ -26,7 +29,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     output: Path | None = None
     resume: bool = False
-    show: Show = Show.PROGRESS
+    show: Show = Show()
 
 
 class Continuation(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,12 +44,12 @@ class Continuation(msgspec.Struct, frozen=True, kw_only=True):
     amend: bool = False
     speed: float = REHEARSAL_SPEED
     output: Path | None = None
-    show: Show = Show.PROGRESS
+    show: Show = Show()
 
 
 def show(*, json: bool, quiet: bool) -> Show:
     """What is shown while a run goes on."""
-    return Show.JSON if json else Show.QUIET if quiet else Show.PROGRESS
+    return Show(progress=not quiet, json=json)
 
 
 def select(
@@ -72,8 +75,8 @@ def select(
     )
 
 
-def retargeted(spec: Spec, executor: str | None) -> Spec:
-    """The spec with the executor that `--executor` names.
+def retargeted(spec: Spec, executor: str | None, *, speed: float) -> Spec:
+    """The spec with the executor that `--executor` names; a simulated one not of the job has this `speed`.
 
     Raises:
         UsageError: there is none of that name, or the job says nothing of it.
@@ -82,7 +85,7 @@ def retargeted(spec: Spec, executor: str | None) -> Spec:
         case None:
             return spec
         case "simulated":
-            target = spec.target if isinstance(spec.target, SimulatedTarget) else SimulatedTarget()
+            target = spec.target if isinstance(spec.target, SimulatedTarget) else SimulatedTarget(speed=speed)
             return msgspec.structs.replace(spec, target=target)
         case "modal" if isinstance(spec.target, ModalTarget):
             return spec

@@ -20,6 +20,10 @@ from beacon_cli.spec.source import Block, Document, Items, Plain, fault
 MOST = 100_000
 """Questions in a file."""
 
+LONGEST_ROW = 1_000_000
+"""Characters of a line of JSON."""
+_MOST_KEYS = 20
+"""More than these in a row are no slips of the pen, and not worth a fault each."""
 _COLUMNS = ("id", "category", "text")
 _NEEDED = ("id", "text")
 
@@ -88,6 +92,8 @@ def _jsonl(text: str, file: str) -> Document:
     for line, row in enumerate(text.split("\n"), 1):
         if not row.strip():
             continue
+        if len(row) > LONGEST_ROW:
+            _refuse(file, line, f"is longer than {LONGEST_ROW:,} characters; each line holds one question")
         try:
             value = json.loads(
                 row, object_pairs_hook=list, parse_int=Plain, parse_float=Plain, parse_constant=Plain
@@ -107,6 +113,8 @@ def _add(items: Items, pairs: Iterable[tuple[str, Any]], file: str, line: int) -
     for key, value in pairs:
         if key in block:
             _refuse(file, line, f"the key {quoted(key)} is given twice")
+        if len(block) == _MOST_KEYS:
+            _refuse(file, line, f"has more than {_MOST_KEYS} keys; a question has {', '.join(_COLUMNS)}")
         block[key] = value
         block.at[key] = (place, place)
     if len(items) >= MOST:

@@ -82,6 +82,16 @@ def test_a_region_tells_what_it_is_at(width: int) -> None:
     assert "warm" in shown(TROUBLED, 103, width)
 
 
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_what_a_model_is_at_is_never_cut(width: int) -> None:
+    """However long a container takes to start, or an answer to come, the time that has gone by can be read."""
+    begun = played(Plot(), 1.0)
+    for seconds in (*range(200), 600, 3599, 5999):
+        lines = render(begun, BEGIN + 1 + seconds, width)
+        assert "starting" in "\n".join(line.plain for line in lines)
+        assert not any("…" in line.plain for line in lines)
+
+
 def test_wide_is_one_line_for_each_region() -> None:
     """Where the models fit beside a region, they have columns of their own under their names."""
     lines = shown(TROUBLED, 103, 160).splitlines()

@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import pytest
+from msgspec import structs
 from rich.console import Console, RenderableType
 from tests.unit.display.safety import unsafe
 from tests.unit.display.streams import BEGIN, HOSTILE, Plot, played, resumed
@@ -80,7 +81,9 @@ def test_the_summary_of_a_real_run_has_no_label() -> None:
 
 def test_an_interrupted_run_says_so() -> None:
     """The summary names what stopped it."""
-    assert "interrupted (SIGINT)" in text(summary(played(TROUBLED._replace(stop_after=30)), 80), 80)
+    shown = text(summary(played(TROUBLED._replace(stop_after=30)), 80), 80)
+    assert "interrupted (SIGINT), " in shown
+    assert "of 72 executions answered" in " ".join(shown.split())
 
 
 def test_what_resuming_found_is_counted() -> None:
@@ -143,7 +146,7 @@ def test_the_plan_is_a_matrix_with_sums() -> None:
         bound=(99.0, 165.0),
         service=(3.0, 5.0),
     )
-    shown = text(plan(view), 80)
+    shown = text(plan(view, 80), 80)
     assert "24 executions, lockstep, at most 10 at a time, 3 in a region" in shown
     assert "us    8  8   16" in shown
     assert "eu    8  -    8" in shown
@@ -151,6 +154,50 @@ def test_the_plan_is_a_matrix_with_sums() -> None:
     assert "q1, q2" in shown
     assert "asia: switched off" in shown
     assert "1:39 to 2:45 at least, with answers of 3 to 5 s" in shown
+
+
+def test_no_number_of_a_plan_is_cut() -> None:
+    """With more models than there is room for, they stand under each other; else the sums of regions do."""
+    regions = [f"r{number}" for number in range(3)]
+    models = [f"some-organisation/model-with-number-{number}" for number in range(20)]
+    counts = {(region, model): 1500 for region in regions for model in models}
+    view = PlanView(
+        job_id="j",
+        schedule="lanes",
+        counts=counts,
+        order=["q1"],
+        concurrency=10,
+        per_region=3,
+        bound=(1.0, 2.0),
+        service=(3.0, 5.0),
+    )
+    shown = text(plan(view, 80), 80).splitlines()
+    assert shown[2].split() == ["r0", "r1", "r2", "all"]
+    assert shown[3].split()[1:] == ["1,500", "1,500", "1,500", "4,500"]
+    assert len({line.split()[0] for line in shown[3:23]}) == 20
+    narrow = text(plan(view, 40), 40).splitlines()
+    assert [line.split() for line in narrow if line.startswith(("r2", "all"))] == [
+        ["r2", "30,000"],
+        ["all", "90,000"],
+    ]
+
+
+def test_models_whose_names_end_differently_are_told_apart() -> None:
+    """A long name is cut in the middle, in the summary and beside the answers."""
+    models = tuple(f"an-organisation-with-a-name/model-{number}" for number in range(3))
+    shown = text(summary(played(Plot(models=models)), 100), 100)
+    assert all(f"/model-{number} " in shown for number in range(3))
+    rows = [row(region, model, "q", "yes") for region in ("us", "eu") for model in models]
+    assert all(f"model-{number} " in text(answers(rows, 100), 100) for number in range(3))
+
+
+def test_a_region_that_is_off_is_not_passed_over_in_silence() -> None:
+    """The summary says which regions of the job the configuration has switched off."""
+    standings = played(Plot())
+    assert standings.run is not None
+    spec = structs.replace(standings.run.spec, regions_off=("asia",))
+    standings.run = structs.replace(standings.run, spec=spec)
+    assert "off: asia, switched off in the configuration, not asked" in text(summary(standings, 80), 80)
 
 
 def test_answers_stand_side_by_side() -> None:
@@ -214,7 +261,7 @@ def test_nothing_hostile_comes_out_of_a_table(width: int) -> None:
     shown = [
         text(summary(played(HOSTILE_RUN), width, results=HOSTILE, hints=[(HOSTILE, HOSTILE)]), width),
         text(runs([RunLine(run_id=HOSTILE, job_id=HOSTILE, state=HOSTILE, planned=1)], width), width),
-        text(plan(view), width),
+        text(plan(view, width), width),
         text(answers(rows, width), width),
     ]
     for one in shown:

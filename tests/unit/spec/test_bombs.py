@@ -1,12 +1,15 @@
-"""Small files that want to become large. Costs are measured as CPU time and as Python's own peak of memory."""
+"""Small files that want to become large. Costs are counted: parser events, comparisons of names, bytes of memory.
+
+What they come to in seconds is shown by `benchmarks/bombs.py`; no clock decides here.
+"""
 
 from __future__ import annotations
 
-import gc
-import time
+import difflib
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -39,34 +42,33 @@ BOMBS = {
 }
 
 
+WIDE = {name for name in BOMBS if "wide" in name or "empty" in name}
+LOADERS = [loader for loader in (getattr(yaml, "CSafeLoader", None), yaml.SafeLoader) if loader]
+
+
+@pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: str(loader.__name__))
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_in_a_fifth_of_a_second(name: str, allowed: spec.Allowed) -> None:
-    """Nothing is built from a bomb: refused with one fault within 0.2 s of CPU time (the best of five)."""
-    data = BOMBS[name].encode()
-
-    def seconds() -> float:
-        start = time.process_time()
-        with pytest.raises(SpecError) as raised:
-            spec.parse(data, Path("bomb.yaml"), allowed)
-        assert len(raised.value.faults) == 1
-        return time.process_time() - start
-
-    gc.freeze()  # the heap of the test suite is not the bomb's to pay for
-    try:
-        assert min(seconds() for _ in range(5)) <= 0.2
-    finally:
-        gc.unfreeze()
-
-
-@pytest.mark.parametrize("name", [name for name in BOMBS if "wide" not in name and "empty" not in name])
-def test_the_pure_parser_refuses_small_bombs_too(
-    name: str, allowed: spec.Allowed, monkeypatch: pytest.MonkeyPatch
+def test_a_bomb_is_refused_before_it_goes_off(
+    name: str, loader: Any, allowed: spec.Allowed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without libyaml the same files are refused, each with one fault."""
-    monkeypatch.setattr(source, "_LOADER", yaml.SafeLoader)
+    """One fault, after no more parser events than the limits allow: of depth or, where it is wide, of values.
+
+    Anchors, aliases, merge keys and tags are refused where they first stand, so nothing is ever multiplied.
+    """
+    taken = 0
+
+    class Counting(loader):  # type: ignore[misc]  # either of PyYAML's
+        def get_event(self) -> Any:
+            nonlocal taken
+            taken += 1
+            return super().get_event()
+
+    monkeypatch.setattr(source, "_LOADER", Counting)
+    small = loader is yaml.SafeLoader  # so slow that it gets a beginning
     with pytest.raises(SpecError) as raised:
-        spec.parse(BOMBS[name][:20_000].encode(), Path("bomb.yaml"), allowed)
+        spec.parse(BOMBS[name].encode()[: 20_000 if small else None], Path("bomb.yaml"), allowed)
     assert len(raised.value.faults) == 1
+    assert taken <= (source.MOST if name in WIDE else 2 * source.DEEPEST) + 4
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -110,11 +112,21 @@ def test_ten_thousand_questions_fit(allowed: spec.Allowed) -> None:
     ],
     ids=["empty rows", "keys", "placeholders", "regions", "models", "repeated keys", "ignored"],
 )
-def test_a_crowd_of_faults_ends_soon(crowd: str, allowed: spec.Allowed) -> None:
-    """As many wrong things as fit are refused with the first hundred faults, in a few seconds at the most."""
-    start = time.process_time()
+def test_a_crowd_of_faults_costs_what_is_shown(
+    crowd: str, allowed: spec.Allowed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many wrong things as fit give the first hundred faults; no more names are compared than these need."""
+    compared = 0
+    get_close_matches = difflib.get_close_matches
+
+    def counted(*arguments: Any, **options: Any) -> list[str]:
+        nonlocal compared
+        compared += 1
+        return get_close_matches(*arguments, **options)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
     with pytest.raises(SpecError) as raised:
         spec.parse(crowd.encode(), Path("job.yaml"), allowed)
-    assert time.process_time() - start <= 3.0
     assert len(raised.value.faults) == 101
     assert raised.value.faults[-1].message == "there are more faults; mend these first"
+    assert compared <= 500

@@ -154,3 +154,56 @@ def test_a_folder_as_question_file_is_refused_in_the_job(tmp_path: Path, allowed
 def test_too_many_rows_are_refused_where_they_become_too_many(faults: Callable[[str, str], list[str]]) -> None:
     """A file of more than 100,000 questions is refused at the row after, whatever the rows hold."""
     assert faults("q.jsonl", "{}\n" * 100_002) == ["q.jsonl:100001:1: more than 100,000 questions"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        (
+            "q.jsonl",
+            "{" + ",".join(f'"k{number}":1' for number in range(50_000)) + "}",
+            "q.jsonl:1:1: has more than 20 keys; a question has id, category, text",
+        ),
+        (
+            "q.jsonl",
+            '{"id": "a", "text": "' + "x" * 1_000_000 + '"}',
+            "q.jsonl:1:1: is longer than 1,000,000 characters; each line holds one question",
+        ),
+        (
+            "q.csv",
+            "id,text\na," + "x" * 200_000,
+            "q.csv:2:1: is not valid CSV: field larger than field limit (131072)",
+        ),
+        ("q.csv", "\ufeff\ufeffid,text\na,b", "q.csv:1:1: unknown column '\\ufeffid'; did you mean 'id'?"),
+        (
+            "q.csv",
+            "id,text\na\0,b",
+            (
+                "q.csv:2:1: [0].id: 'a\\x00' cannot be used: it must have 1 to 200 printable characters "
+                "and may not begin or end with a space"
+            ),
+        ),
+        ("q.jsonl", "[" * 1_000_000, "q.jsonl:1:1: nested too deeply"),
+        (
+            "q.jsonl",
+            '{"id":"a","text":"\\ud800"}',
+            "q.jsonl:1:1: [0].text: holds '\\ud800', half a character, which UTF-8 cannot carry",
+        ),
+    ],
+    ids=["many keys", "a long row", "a long cell", "two marks", "NUL in an id", "deep", "half a character"],
+)
+def test_hostile_rows_are_one_fault(
+    faults: Callable[[str, str], list[str]], name: str, text: str, fault: str
+) -> None:
+    """What is too large, too deep or no text is refused with one fault, before anything is made of it."""
+    assert faults(name, text) == [fault]
+
+
+@pytest.mark.parametrize(
+    "text", ["=cmd|'/C calc'!A0", "+1", "-1", "@x", "a\0b", "a\u2028b\x85c", "\u202eabc", "\x1b[2J"]
+)
+def test_what_is_asked_is_asked_word_for_word(ask: Ask, text: str) -> None:
+    """Formulas, NULs and control characters in a question stay: a file of questions is no spreadsheet."""
+    quoted = json.dumps(text)
+    assert ask("q.jsonl", f'{{"id": "q", "text": {quoted}}}')[0].text == text
+    assert ask("q.csv", f'id,text\nq,"{text}"')[0].text == text
