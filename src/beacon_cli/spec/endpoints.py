@@ -85,7 +85,7 @@ def _addresses(tree: Any, block: Mapping[str, Any], names: RegionNames) -> Itera
         covered |= {region.id} if region else set()
         if isinstance(address, str):
             yield from _address(address, (*loc, name))
-    if not isinstance(given, Mapping):
+    if not isinstance(given, Mapping) or not given:
         return
     missing = [region for region in _regions(tree, names) if region not in covered]
     if missing:
