@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-import pytest
-from tests.unit.spec.conftest import FaultsOf, LoadText
+from collections.abc import Callable
 
-from beacon_cli.model import Limits, OpenaiTarget, Rate, Schedule
+import pytest
+
+from beacon_cli.model import Limits, OpenaiTarget, Rate, Schedule, Spec
+
+LoadText = Callable[[str], Spec]
+FaultsOf = Callable[[str], list[str]]
 
 HEAD = """\
 id: t
