@@ -7,6 +7,7 @@ question the models fan out. One `CapacityLimiter` bounds all executions in flig
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import anyio
@@ -55,7 +56,9 @@ class _Crew:
         self.emit = emit
         self.clock = clock
         self.rand = rand
-        self.limiter = CapacityLimiter(plan.spec.limits.concurrency)
+        limits = plan.spec.limits
+        can_bind = limits.per_region * len(plan.regions) > limits.concurrency and len(plan.regions) > 1
+        self.limiter = CapacityLimiter(limits.concurrency) if can_bind else nullcontext()
         self.meters = {
             plan.endpoint(region): policy.Meter(plan.rate, plan.spec.sampling) for region in plan.regions
         }
@@ -208,6 +211,8 @@ class _RegionWork:
 
     async def _metered(self, execution: Execution) -> None:
         """Wait until the endpoint may be asked, or the region is given up."""
+        if self._meter.is_free:
+            return
         turn = self._meter.reserve(anyio.current_time(), execution)
         while not self._given_up.is_set():
             left = max(turn, self._meter.open_at) - anyio.current_time()
@@ -218,7 +223,7 @@ class _RegionWork:
 
     async def _keep_pace(self, number: int, execution: Execution, outcome: Outcome) -> None:
         """Let the region go slower or faster, as the outcome says, and say so."""
-        self._meter.ended(anyio.current_time(), execution, outcome)
+        self._meter.ended(anyio.current_time, execution, outcome)
         reason = self._pace.ended(number, outcome)
         if not reason:
             return

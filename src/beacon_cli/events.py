@@ -8,6 +8,7 @@ before the wait), then one of `AttemptSucceeded`, `AttemptFailed`, `AttemptCance
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import msgspec
@@ -220,14 +221,23 @@ def from_record(record: Any) -> Event:
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode_fast = msgspec.json.Encoder().encode
+_OF_NAMES = frozenset({AttemptStarted, CallPlaced})
+"""The most frequent events that hold nothing but names, counts and times."""
 _decode = msgspec.json.Decoder(Event).decode
 
 
 def to_line(event: Event) -> bytes:
     """The event as one line of a journal, its newline included: ASCII only, whatever the texts in it hold.
 
-    The standard library's escapes carry lone surrogates, which UTF-8 and msgspec's own encoder cannot.
+    The standard library's escapes carry lone surrogates, which UTF-8 and msgspec's own encoder cannot; that
+    one is ten times as fast where there is nothing to escape.
     """
+    if type(event) in _OF_NAMES:
+        with suppress(UnicodeEncodeError):
+            line = _encode_fast(event)
+            if line.isascii() and b"\x7f" not in line:
+                return line + b"\n"
     return _encode(to_record(event)).encode("ascii") + b"\n"
 
 

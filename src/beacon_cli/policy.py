@@ -130,6 +130,11 @@ class Meter:
         self._next = self._next_by_tokens = 0.0
         self.open_at = 0.0
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing has been prescribed or asked for so far."""
+        return not (self._between or self._for_token or self.open_at)
+
     def reserve(self, now: float, execution: Execution) -> float:
         """Take the next turn that is free; gives when it is, `now` where nothing is prescribed."""
         at = max(now, self._next, self._next_by_tokens)
@@ -139,10 +144,10 @@ class Meter:
             self._next_by_tokens = at + self._for_token * self._tokens(execution)
         return at
 
-    def ended(self, now: float, execution: Execution, outcome: Outcome) -> None:
+    def ended(self, clock: Callable[[], float], execution: Execution, outcome: Outcome) -> None:
         """Learn from an outcome how many tokens it took, and how long the provider wants to be left alone."""
         if isinstance(outcome, Failed) and outcome.kind is ErrorKind.THROTTLED and outcome.retry_after:
-            self.open_at = max(self.open_at, now + outcome.retry_after)
+            self.open_at = max(self.open_at, clock() + outcome.retry_after)
         if self._for_token and isinstance(outcome, Succeeded):
             usage = outcome.provenance.get("usage")
             used = usage.get("total_tokens") if isinstance(usage, dict) else None

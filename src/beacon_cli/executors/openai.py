@@ -166,10 +166,14 @@ class OpenaiExecutor:
         call_id = f"http-{self._mark}-{next(self._numbers)}"
         self._calls[call_id] = task
 
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
         def ended(_: object) -> None:
             del self._calls[call_id]
             if not sent.done():
                 sent.set_result(False)
+            if not answered.done():
+                answered.set_result(None)
 
         task.add_done_callback(ended)
         try:
@@ -180,13 +184,15 @@ class OpenaiExecutor:
         if is_placed:
             with anyio.CancelScope(shield=True):
                 await placed(call_id)
-        return await _outcome(task)
+        await answered  # who stops waiting leaves the request as it is
+        return _outcome(task)
 
     async def collect(self, execution: Execution, call_id: str) -> Outcome:  # noqa: ARG002 - the port's form
         """Wait for a request of this process; any other is gone. See `ports.Executor.collect`."""
         task = self._calls.get(call_id)
         if task is not None:
-            return await _outcome(task)
+            await asyncio.wait([task])
+            return _outcome(task)
         message = f"the request {call_id} ended with its connection; its answer cannot be fetched again"
         return Failed(kind=ErrorKind.GONE, message=message, transient=True)
 
@@ -310,9 +316,8 @@ class OpenaiExecutor:
                 problems[region] = f"{where} refuses {what} (HTTP {status})"
 
 
-async def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
-    """Wait for a request; who stops waiting leaves it as it is."""
-    await asyncio.wait([task])
+def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
+    """What became of a request that has ended."""
     return Cancelled(message="the request was closed") if task.cancelled() else task.result()
 
 
