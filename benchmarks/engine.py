@@ -158,7 +158,7 @@ def _sync_time() -> float:
 def throughput(runs: int) -> None:
     """As many executions a second as beacon's own work allows."""
     target = SimulatedTarget(speed=float("inf"), cold=False)
-    plan = job(2_222, target)
+    plan = job(11_111, target)
     rates = [len(plan) / anyio.run(carry_out, plan, target) for _ in range(runs)]
     print(
         f"{len(plan):,} executions of no latency, executions a second, {runs} runs: "

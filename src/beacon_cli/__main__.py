@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import sys
-from pathlib import Path
 
-from beacon_cli import guards, signals
+from beacon_cli import signals
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    signals.catch(_leave_at_once)
+    signals.catch(_leave_at_once)  # before anything else is imported
+    import io
+
+    from beacon_cli import guards
+
     _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -30,6 +32,8 @@ def main() -> None:
 
 def _open_what_is_closed() -> None:
     """Without an output from the start, the next file to be opened would take its place, and its text."""
+    from pathlib import Path
+
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open to the end

@@ -12,6 +12,7 @@ import anyio.lowlevel
 import msgspec
 from yarl import URL
 
+from beacon_cli.behaviour.fleet import Scaling
 from beacon_cli.behaviour.script import Effect, Script
 from beacon_cli.emulator import endpoint, server
 from beacon_cli.emulator.deployment import APPS, App
@@ -39,6 +40,8 @@ CELLS = [(region, model) for region in (US, ASIA) for model in (LLAMA, QWEN)]
 SPEED = 1000.0
 NOBODY = "http://127.0.0.1:1/v1/chat/completions"
 """Where nobody listens."""
+PATIENT = Scaling(scaledown_window=1e6)
+"""Containers that stay warm however long a slow machine takes between two calls."""
 
 CLASS_FORM = ModalTarget(
     app="project-beacon-hf-{region.app}",
@@ -102,7 +105,7 @@ def emulating(
     script: Script, ledger: Path | None = None, apps: tuple[App, ...] = DEPLOYED, retention: float = 3600.0
 ) -> Iterator[server.Address]:
     """An emulator that runs fast."""
-    settings = Settings(speed=SPEED, script=script, retention=retention)
+    settings = Settings(speed=SPEED, script=script, retention=retention, scaling=PATIENT)
     with server.running(settings, ledger=ledger, apps=apps) as address:
         yield address
 

@@ -17,6 +17,7 @@ from tests.contracts.executing import (
     DEPLOYED,
     FUNCTION_FORM,
     LLAMA,
+    PATIENT,
     PICKLING,
     SPEED,
     US,
@@ -55,7 +56,8 @@ KEEPING = ["simulated", "modal-class", "modal-function", "modal-pickle"]
 async def _open(kind: str, *rules: Rule, limits: Limits | None = None) -> AsyncIterator[Executor]:
     script = Script(rules=rules)
     if kind == "simulated":
-        async with SimulatedExecutor(SimulatedTarget(speed=SPEED), script=script, limits=limits) as simulated:
+        played = SimulatedTarget(speed=SPEED)
+        async with SimulatedExecutor(played, script=script, limits=limits, scaling=PATIENT) as simulated:
             await simulated.prepare(CELLS)
             yield simulated
     elif kind == "openai":

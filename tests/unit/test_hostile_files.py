@@ -62,6 +62,7 @@ def test_no_run_id_leaves_its_folder(tmp_path_factory: pytest.TempPathFactory, n
         assert [path.name for path in (home / "runs").iterdir()] == [name]
 
 
+@settings(deadline=None)
 @given(PATHS | TEXTS)
 def test_no_name_finds_what_is_no_run(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     """Looking for any text finds a run by its own name or its beginning, or nothing."""

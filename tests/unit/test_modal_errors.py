@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpclib.exceptions
 import h2.exceptions
 import modal.exception as sdk
 import pytest
 from grpclib.const import Status
 
-from beacon_cli.executors.modal import _told
+from beacon_cli.executors.modal import _end, _told
 from beacon_cli.model import Cancelled, ErrorKind, Failed
 
 
@@ -72,3 +74,54 @@ def test_a_message_of_any_length_is_shortened() -> None:
     outcome = _told(ValueError("x" * 10**6))
     assert isinstance(outcome, Failed)
     assert len(outcome.message) < 3000
+
+
+class _Request:
+    """Stands for one of the SDK's methods: `aio` raises what the test says, or gives nothing."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    async def aio(self, **_: Any) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+class _Call:
+    def __init__(self, cancel: Exception | None, get: Exception | None) -> None:
+        self.cancel = _Request(cancel)
+        self.get = _Request(get)
+
+
+@pytest.mark.parametrize(
+    ("cancel", "get", "ended"),
+    [
+        (None, None, True),
+        (None, sdk.RemoteError("the call was cancelled"), True),
+        (None, ValueError("of the remote code"), True),
+        (None, sdk.OutputExpiredError("7 days"), True),
+        (sdk.NotFoundError("no such call"), None, True),
+        (None, TimeoutError(), False),
+        (sdk.InternalError("oops"), None, False),
+        (sdk.InvalidError("no id of ours"), None, False),
+        (sdk.ConnectionError("refused"), None, False),
+        (None, sdk.ServiceError("unavailable"), False),
+        (None, sdk.AuthError("who?"), False),
+        (grpclib.exceptions.GRPCError(Status.UNKNOWN, "?"), None, False),
+    ],
+)
+@pytest.mark.anyio
+async def test_only_what_the_provider_says_confirms_an_end(
+    cancel: Exception | None,
+    get: Exception | None,
+    ended: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """A call counts as ended when the provider says so; a request that failed confirms nothing."""
+    call: Any = _Call(cancel, get)
+    assert await _end(call, terminate=False) is ended
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The SDK knows asyncio alone."""
+    return "asyncio"

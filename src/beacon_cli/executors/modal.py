@@ -75,6 +75,21 @@ _GENTLE = 3.0
 _HARD = 1.5
 _SPAWN_LIMIT = 60.0
 
+_OF_THE_REQUEST = (
+    sdk.AuthError,
+    sdk.ClientClosed,
+    sdk.ConnectionError,
+    sdk.InternalError,
+    sdk.InvalidError,
+    sdk.PermissionDeniedError,
+    sdk.ResourceExhaustedError,
+    sdk.ServiceError,
+    sdk.UnimplementedError,
+    sdk.VersionError,
+    grpclib.exceptions.GRPCError,
+    grpclib.exceptions.StreamTerminatedError,
+    h2.exceptions.ProtocolError,
+)
 _UNTOLD = frozenset({ErrorKind.AUTH, ErrorKind.THROTTLED, ErrorKind.INTERRUPTED})
 """Failures of the request itself, which say nothing about the call."""
 
@@ -308,15 +323,16 @@ async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def _end(call: modal.FunctionCall[Any], *, terminate: bool) -> bool:
-    """Ask a call to end, and wait until it has."""
+    """Ask a call to end, and wait until it has. A request that failed says nothing about the call: not known."""
     try:
         await _theirs(call.cancel.aio(terminate_containers=terminate))
         await _theirs(call.get.aio(timeout=_WINDOW))
-    except TimeoutError:
+    except sdk.NotFoundError:
+        return True
+    except (TimeoutError, *_OF_THE_REQUEST):
         return False
-    except Exception as error:  # noqa: BLE001 - how it ended does not matter, that it ended does
-        outcome = _told(error)
-        return not (_lost_connection(outcome) or (isinstance(outcome, Failed) and outcome.kind in _UNTOLD))
+    except Exception:  # noqa: BLE001 - how it ended does not matter, that it ended does
+        return True
     return True
 
 
