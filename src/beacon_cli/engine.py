@@ -7,7 +7,6 @@ question the models fan out. One `CapacityLimiter` bounds all executions in flig
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import anyio
@@ -56,9 +55,7 @@ class _Crew:
         self.emit = emit
         self.clock = clock
         self.rand = rand
-        limits = plan.spec.limits
-        can_bind = limits.per_region * len(plan.regions) > limits.concurrency and len(plan.regions) > 1
-        self.limiter = CapacityLimiter(limits.concurrency) if can_bind else nullcontext()
+        self.limiter = CapacityLimiter(plan.spec.limits.concurrency)
         self.meters = {
             plan.endpoint(region): policy.Meter(plan.rate, plan.spec.sampling) for region in plan.regions
         }

@@ -11,7 +11,6 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -142,11 +141,8 @@ class FileJournal:
 
     async def _pass(self, entry: _Entry) -> None:
         self.queue.put(entry)
-        if self._wakes_in_order:
-            await _wait(entry.turn)
-        else:
-            with anyio.CancelScope(shield=True):
-                await entry.turn.wait()
+        await _wait(entry.turn)
+        if not self._wakes_in_order:
             # This entry is the head of the settled ones: its task goes on and lets the next follow. Nothing is
             # raised before, as only asyncio has a cancellation that knows no shield.
             self._settled.popleft()
@@ -256,16 +252,13 @@ def _call_soon() -> CallSoon:
 
 
 async def _wait(turn: anyio.Event) -> None:
-    """On asyncio: wait to the end, whoever cancels. The cancellation of a scope comes again by itself after it.
-
-    asyncio's own `Task.cancel` knows no scope and does not come again: it is passed on.
-    """
-    try:
-        await turn.wait()
-    except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):  # only now is it worth its price
-            while not turn.is_set():
-                with suppress(anyio.get_cancelled_exc_class()):
-                    await turn.wait()
-        if anyio.current_effective_deadline() > -inf:
-            raise
+    """Wait to the end, whoever cancels. asyncio's own `Task.cancel` knows no shield: it is passed on after."""
+    cancelled: BaseException | None = None
+    with anyio.CancelScope(shield=True):
+        while not turn.is_set():
+            try:
+                await turn.wait()
+            except anyio.get_cancelled_exc_class() as error:
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
