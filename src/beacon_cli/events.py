@@ -101,7 +101,7 @@ class CallReattached(_Event, frozen=True, kw_only=True):
 
 
 class AttemptSucceeded(_Event, frozen=True, kw_only=True):
-    """The answer came, `seconds` after the attempt started. The execution is done."""
+    """The answer came, `seconds` after the attempt started or was taken up again. The execution is done."""
 
     execution: str
     attempt: int

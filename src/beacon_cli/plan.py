@@ -153,11 +153,6 @@ class Plan:
         return str(fill(template, values))
 
 
-def make(spec: Spec) -> Plan:
-    """The plan of a spec; cheap, whatever its size."""
-    return Plan(spec)
-
-
 def _part(text: str) -> bytes:
     """A length before each text, so that no two different cells have the same bytes."""
     data = text.encode()

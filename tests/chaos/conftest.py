@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.chaos import House, Provider, Record, Told, is_full, provider
+from tests.support.forks import Nursery
 
 RULES: list[Record] = [
     {"effect": "hang", "question": "*stubborn*", "stubborn": True},
@@ -79,9 +80,17 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
         yield serving
 
 
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where beacons are forked."""
+    here = Nursery(tmp_path_factory.mktemp("outputs"))
+    yield here
+    here.close()
+
+
 @pytest.fixture
-def house(tmp_path: Path, workspace: Provider) -> Iterator[House]:
+def house(tmp_path: Path, workspace: Provider, nursery: Nursery) -> Iterator[House]:
     """An empty home and no job yet."""
-    here = House(tmp_path, workspace)
+    here = House(tmp_path, workspace, nursery)
     yield here
     here.close()

@@ -26,7 +26,7 @@ def test_a_reader_that_has_seen_enough(house: House, told: Told, lines: int) -> 
     """`beacon run --json | head`: nothing on stderr but the summary, and every answer is kept."""
     told("a pipe closed by its reader")
     house.write_job(["Why?"] * 8)
-    process = house.start("run", "job.yaml", "--run-id", "r", "--json")
+    process = house.start_anew("run", "job.yaml", "--run-id", "r", "--json")
     assert process.stdout is not None
     assert process.stderr is not None
     for _ in range(lines):

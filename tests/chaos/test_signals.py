@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
 import time
 
 import pytest
@@ -23,6 +22,7 @@ from tests.support.chaos import (
     stop,
     until,
 )
+from tests.support.forks import Forked
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -31,7 +31,7 @@ _CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 _EACH = list(_CODES)
 
 
-def _underway(house: House, rng: random.Random, *, word: str = "hangs") -> subprocess.Popen[str]:
+def _underway(house: House, rng: random.Random, *, word: str = "hangs") -> Forked:
     """A run that answers some questions and hangs at a random one; gives it back at a random point."""
     stuck = rng.randrange(8)
     house.write_job([f"It {word}" if n == stuck else "Why?" for n in range(8)])
@@ -45,7 +45,7 @@ def _cancelled(records: list[Record]) -> int:
     return sum(record["event"] == "attempt_cancelled" for record in records)
 
 
-def _stuck(house: House, word: str) -> subprocess.Popen[str]:
+def _stuck(house: House, word: str) -> Forked:
     """A run whose nine first executions all hang, with their ids on disk."""
     house.write_job([f"It {word}"] * 2)
     process = house.start("run", "job.yaml", "--run-id", "r", "--quiet")
@@ -134,7 +134,7 @@ def test_no_traceback_at_the_start(house: House, told: Told, draw: int) -> None:
     rng = dice("start", draw)
     number = _EACH[draw % 3]
     house.write_job(["Why?"] * 8)
-    process = house.start("run", "job.yaml", "--run-id", "r", "--quiet")
+    process = house.start_anew("run", "job.yaml", "--run-id", "r", "--quiet")
     until(lambda: catches(process, signal.SIGTERM), "beacon's own first line has run")
     time.sleep(rng.random() * 1.5)
     stop(process, number)

@@ -21,8 +21,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 import pytest
+from tests.support.forks import Forked, Nursery
 
 Record: TypeAlias = dict[str, Any]
+Process: TypeAlias = subprocess.Popen[str] | Forked
 Told: TypeAlias = Callable[..., None]
 """Adds to the table of figures: the name of the failure, then counts."""
 
@@ -174,13 +176,14 @@ class Ended(msgspec.Struct, frozen=True):
 class House:
     """A home for runs, a job, and beacon's processes against one provider."""
 
-    def __init__(self, folder: Path, workspace: Provider) -> None:
+    def __init__(self, folder: Path, workspace: Provider, nursery: Nursery) -> None:
         self.folder = folder
+        self._nursery = nursery
         self.provider = workspace
         self.home = folder / "home"
         self.job = folder / "job.yaml"
         self.environment = {**os.environ, **workspace.environment, "BEACON_HOME": str(self.home)}
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[Process] = []
 
     def write_job(self, texts: Iterable[str], **changes: str) -> None:
         """Write the job: 3 regions, 3 models, these questions. Its executions are those of no other test."""
@@ -212,8 +215,14 @@ class House:
         """The executions that have begun in a run."""
         return {record["execution"] for record in self.records(run_id) if record["event"] == "attempt_started"}
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start beacon; both of its outputs are piped unless `options` say otherwise."""
+    def start(self, *arguments: str) -> Forked:
+        """Start beacon where its imports are done already."""
+        process = self._nursery.start(list(arguments), self.environment, self.folder)
+        self._started.append(process)
+        return process
+
+    def start_anew(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start beacon from nothing; both of its outputs are piped unless `options` say otherwise."""
         process: subprocess.Popen[str] = subprocess.Popen(
             [sys.executable, "-m", "beacon_cli", *arguments],
             **{
@@ -231,8 +240,8 @@ class House:
         return process
 
     def beacon(self, *arguments: str, **options: Any) -> Ended:
-        """Run beacon to its end."""
-        return ended(self.start(*arguments, **options))
+        """Run beacon to its end; with `options`, from nothing."""
+        return ended(self.start_anew(*arguments, **options) if options else self.start(*arguments))
 
     def close(self) -> None:
         """End whatever still runs."""
@@ -247,16 +256,17 @@ def _hears_hangups() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-def ended(process: subprocess.Popen[str], seconds: float = PATIENCE) -> Ended:
+def ended(process: Process, seconds: float = PATIENCE) -> Ended:
     """Wait until a process has ended. Whatever it was, it may show no traceback."""
     out, err = process.communicate(timeout=seconds)
     assert "Traceback" not in (err or ""), err
     assert "Exception" not in (err or ""), err
     code = process.returncode
+    assert code is not None
     return Ended(128 - code if code < 0 else code, out or "", err or "")
 
 
-def at_size(process: subprocess.Popen[str], path: Path, size: int) -> bool:
+def at_size(process: Process, path: Path, size: int) -> bool:
     """Wait until a file has so many bytes; False: the process ended before."""
     while process.poll() is None:
         try:
@@ -268,13 +278,13 @@ def at_size(process: subprocess.Popen[str], path: Path, size: int) -> bool:
     return False
 
 
-def catches(process: subprocess.Popen[str], number: int) -> bool:
+def catches(process: Process, number: int) -> bool:
     """Whether the process catches this signal (Linux alone tells)."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
 
 
-def stop(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
+def stop(process: Process, number: int = signal.SIGKILL) -> None:
     """Send a signal; one that has just ended is no error."""
     if process.poll() is None:
         process.send_signal(number)

@@ -14,9 +14,9 @@ from tests.support.scripted import started
 
 from beacon_cli import events as ev
 from beacon_cli.model import ErrorKind, Execution, Failed, Model, Question, Succeeded, TimedOut
-from beacon_cli.plan import Plan, make
+from beacon_cli.plan import Plan
 
-PLAN = make(
+PLAN = Plan(
     spec(
         id="small",
         regions=(US, EU),

@@ -23,7 +23,7 @@ from beacon_cli.operations.stopping import Stop
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
 from beacon_cli.queues.memory import MemoryQueue
-from beacon_cli.results import Standings
+from beacon_cli.results import Standings, pending
 from beacon_cli.runs import RunFolder, Runs, RunState, make_folder, new_run_id
 from beacon_cli.settings import Settings
 from beacon_cli.wiring import Show
@@ -125,6 +125,9 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         recovered, began = folder.recover()
         past = recovered.standings
         plan = Plan(_present_spec(began, settings, amend=continuation.amend))
+        if not continuation.again and not any(pending(past, each.id) for each in plan.executions()):
+            _write_results(folder, plan, continuation.output)
+            raise UsageError(f"nothing is pending in run {folder.run_id}; its results are in {folder.results}")
         executor = await _prepared(
             stack,
             plan,
@@ -160,8 +163,8 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     found = amendment.changes(began.spec, now)
     if found.refused:
         raise UsageError(
-            f"{path} has changed in a way that run {began.run_id} cannot take up: {'; '.join(found.refused)}."
-            " Begin a new run"
+            f"run {began.run_id} cannot go on with {path} as it is now: {'; '.join(found.refused)}."
+            " Put that back, or begin a new run"
         )
     if found.added and not amend:
         raise UsageError(
