@@ -17,7 +17,7 @@ from beacon_cli import events as ev
 from beacon_cli.disk import DISK, Disk
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
-from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
+from beacon_cli.model import SimulatedTarget, Spec
 from beacon_cli.operations import looking
 from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
@@ -161,7 +161,7 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     if not began.job_file or not path.exists():
         return began.spec
     now = selection.narrow(wiring.job(path, settings)[1], began.selection, settings.regions)
-    if isinstance(began.spec.target, SimulatedTarget) and isinstance(now.target, ModalTarget):
+    if isinstance(began.spec.target, SimulatedTarget) and not isinstance(now.target, SimulatedTarget):
         now = msgspec.structs.replace(now, target=began.spec.target)  # so it was asked for on the command line
     found = amendment.changes(began.spec, now)
     if found.refused:
@@ -184,7 +184,7 @@ async def _prepared(
     if output is not None:
         make_folder(output)
     target, emulator = plan.spec.target, None
-    if rehearsal_speed is not None and isinstance(target, ModalTarget):
+    if rehearsal_speed is not None and not isinstance(target, SimulatedTarget):
         emulator = stack.enter_context(wiring.emulated(target, plan.cells(), rehearsal_speed))
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
