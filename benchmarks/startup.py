@@ -10,6 +10,7 @@ a script that imports typer, yaml and pydantic's BaseModel and defines the same 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Without the variable by which Python compiles every module anew at each start."""
 BEACON = str(Path(sys.executable).with_name("beacon"))
 JOB = str(Path(__file__).parents[1] / "jobs" / "bias-detection.yaml")
 
@@ -72,7 +75,7 @@ app()
 def seconds(command: list[str]) -> float:
     """The wall time of a whole process."""
     began = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=ENVIRONMENT)
     return time.perf_counter() - began
 
 

@@ -37,7 +37,11 @@ def _differences(before: Spec, now: Spec) -> Iterator[tuple[bool, str]]:
     for field in ("id", "system_prompt", "sampling", "target"):
         if getattr(before, field) != getattr(now, field):
             yield False, f"{_NAMES.get(field, field)} changed"
-    yield from _things("region", {r.id: r for r in before.regions}, {r.id: r for r in now.regions})
+    off = {region.id for region in before.regions} & set(now.regions_off)
+    for name in sorted(off):
+        yield False, f"region {quoted(name)} is switched off in the configuration now"
+    kept = {region.id: region for region in before.regions if region.id not in off}
+    yield from _things("region", kept, {region.id: region for region in now.regions})
     yield from _things("question", {q.id: q for q in before.questions}, {q.id: q for q in now.questions})
     yield from _things("context", {c.id: c for c in before.contexts}, {c.id: c for c in now.contexts})
     if bool(before.contexts) != bool(now.contexts):

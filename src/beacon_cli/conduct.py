@@ -87,6 +87,8 @@ async def _stop(
     stops: AsyncIterable[str], work: anyio.CancelScope, recorder: Recorder, clock: Callable[[], float]
 ) -> None:
     async for reason in stops:
+        if not tally(recorder.standings)[Status.CANCELLED]:
+            continue  # every execution has ended: there is nothing to stop
         work.cancel()
         if recorder.standings.interrupted is None:
             await recorder.emit(ev.RunInterrupted(at=clock(), reason=reason))

@@ -70,6 +70,8 @@ class RegionStanding(msgspec.Struct, kw_only=True):
     cold: int = 0
     warm: int = 0
     reason: str = ""
+    slots: int | None = None
+    """How many may be in flight, where that has changed since the region started."""
     started_at: float | None = None
     question: str = ""
     """The question begun last."""

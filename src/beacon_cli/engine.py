@@ -56,6 +56,9 @@ class _Crew:
         self.clock = clock
         self.rand = rand
         self.limiter = CapacityLimiter(plan.spec.limits.concurrency)
+        self.meters = {
+            plan.endpoint(region): policy.Meter(plan.rate, plan.spec.sampling) for region in plan.regions
+        }
 
 
 async def run(
@@ -156,7 +159,9 @@ class _RegionWork:
         self._crew = crew
         self._retry = spec.retry
         self._timeout = spec.limits.timeout
-        self._slots = Slots(spec.limits.per_region)
+        self._pace = policy.Pace(min(spec.limits.per_region, spec.limits.concurrency))
+        self._slots = Slots(self._pace.allowed)
+        self._meter = crew.meters[crew.plan.endpoint(region)]
         self._breaker = policy.Breaker(spec.breaker)
         self._given_up = anyio.Event()
 
@@ -189,20 +194,47 @@ class _RegionWork:
             execution=execution, number=todo.attempts, call_id=todo.call_id, queued_at=self._crew.clock()
         )
         while True:
-            async with self._slots.slot(execution.order), self._crew.limiter:
-                if self._given_up.is_set():
-                    return
-                decision = await self._attempt(trial)
+            async with self._slots.slot(execution.order):
+                await self._metered(execution)
+                async with self._crew.limiter:
+                    if self._given_up.is_set():
+                        return
+                    decision = await self._attempt(trial)
             if not isinstance(decision, Retry):
                 return
             with anyio.move_on_after(decision.wait):
                 await self._given_up.wait()
             trial.queued_at = self._crew.clock()
 
+    async def _metered(self, execution: Execution) -> None:
+        """Wait until the endpoint may be asked, or the region is given up."""
+        if self._meter.is_free:
+            return
+        turn = self._meter.reserve(anyio.current_time(), execution)
+        while not self._given_up.is_set():
+            left = max(turn, self._meter.open_at) - anyio.current_time()
+            if left <= 0:
+                return
+            with anyio.move_on_after(left):
+                await self._given_up.wait()
+
+    async def _keep_pace(self, number: int, execution: Execution, outcome: Outcome) -> None:
+        """Let the region go slower or faster, as the outcome says, and say so."""
+        self._meter.ended(anyio.current_time, execution, outcome)
+        reason = self._pace.ended(number, outcome)
+        if not reason:
+            return
+        slots = self._pace.allowed
+        self._slots.resize(slots)
+        await self._crew.emit(
+            ev.RegionPaced(at=self._crew.clock(), region=self._region.id, slots=slots, reason=reason)
+        )
+
     async def _attempt(self, trial: _Trial) -> Decision:
         """Make one attempt, say what came of it, and hand on what policy decides."""
         began = anyio.current_time()
         trial.begin()
+        number = self._pace.begin()
         outcome = await self._outcome(trial)
         decision: Decision
         if trial.is_found and _is_lost(outcome):
@@ -212,6 +244,7 @@ class _RegionWork:
             decision = policy.after(outcome, trial.tries, self._retry, self._crew.rand)
         ended = await self._settle(trial, outcome, decision)
         await self._say(trial, outcome, decision, seconds=anyio.current_time() - began, ended=ended)
+        await self._keep_pace(number, trial.execution, outcome)
         if not isinstance(decision, Retry) and self._breaker.ended(outcome) and not self._given_up.is_set():
             await self._give_up(outcome)
         return decision

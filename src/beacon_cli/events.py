@@ -8,6 +8,7 @@ before the wait), then one of `AttemptSucceeded`, `AttemptFailed`, `AttemptCance
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import msgspec
@@ -100,7 +101,7 @@ class CallReattached(_Event, frozen=True, kw_only=True):
 
 
 class AttemptSucceeded(_Event, frozen=True, kw_only=True):
-    """The answer came, `seconds` after the attempt started. The execution is done."""
+    """The answer came, `seconds` after the attempt started or was taken up again. The execution is done."""
 
     execution: str
     attempt: int
@@ -138,6 +139,17 @@ class OrphanEnded(_Event, frozen=True, kw_only=True):
     """A call that nobody waited for any more is known to have ended: `beacon reap` cancelled it."""
 
     call_id: str
+
+
+class RegionPaced(_Event, frozen=True, kw_only=True):
+    """From now on `slots` executions may be in flight in the region, for this reason: fewer than before or more.
+
+    The same number as before says that it stays there.
+    """
+
+    region: str
+    slots: int
+    reason: str
 
 
 class RegionGivenUp(_Event, frozen=True, kw_only=True):
@@ -184,6 +196,7 @@ Event: TypeAlias = (
     | AttemptFailed
     | AttemptCancelled
     | OrphanEnded
+    | RegionPaced
     | RegionGivenUp
     | RegionFinished
     | RunInterrupted
@@ -208,14 +221,23 @@ def from_record(record: Any) -> Event:
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode_fast = msgspec.json.Encoder().encode
+_OF_NAMES = frozenset({AttemptStarted, CallPlaced})
+"""The most frequent events that hold nothing but names, counts and times."""
 _decode = msgspec.json.Decoder(Event).decode
 
 
 def to_line(event: Event) -> bytes:
     """The event as one line of a journal, its newline included: ASCII only, whatever the texts in it hold.
 
-    The standard library's escapes carry lone surrogates, which UTF-8 and msgspec's own encoder cannot.
+    The standard library's escapes carry lone surrogates, which UTF-8 and msgspec's own encoder cannot; that
+    one is ten times as fast where there is nothing to escape.
     """
+    if type(event) in _OF_NAMES:
+        with suppress(UnicodeEncodeError):
+            line = _encode_fast(event)
+            if line.isascii() and b"\x7f" not in line:
+                return line + b"\n"
     return _encode(to_record(event)).encode("ascii") + b"\n"
 
 

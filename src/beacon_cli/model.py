@@ -119,14 +119,45 @@ class SimulatedTarget(
     cold: bool = True
 
 
-Target: TypeAlias = ModalTarget | SimulatedTarget
+class Rate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an endpoint may be asked in a minute; None means that nothing is prescribed."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+class OpenaiTarget(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="executor", tag="openai"
+):
+    """An OpenAI-compatible endpoint: one for all regions, or one for each by the region's id.
+
+    `api_key_env` names the environment variable that holds the key, never the key itself; `${NAME}` in the values
+    of `headers` stands for such a variable too. `models` gives the endpoint's names for our model ids where they
+    differ. `extra` goes into the request's body as it stands.
+    """
+
+    base_url: str | dict[str, str]
+    api_key_env: str | dict[str, str] | None = None
+    models: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    stop: tuple[str, ...] = ()
+    extra: JsonObject = {}
+    rate: Rate = Rate()
+
+    def url(self, region: str) -> str:
+        """Where the endpoint of this region (by id) is."""
+        return self.base_url if isinstance(self.base_url, str) else self.base_url[region]
+
+
+Target: TypeAlias = ModalTarget | SimulatedTarget | OpenaiTarget
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """The job, parsed and validated: every name in it is resolved and every default filled in.
 
     `regions` are those that are on, in the job's order; `regions_off` the ids that the job names and the
-    configuration has switched off. `ignore` names settings that no argument carries, with the job's consent.
+    configuration has switched off. `in_flight` is how many questions a lane has in flight at once. `ignore` names
+    settings that no argument carries, with the job's consent.
     """
 
     id: str
@@ -144,6 +175,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryRule = RetryRule()
     breaker: BreakerRule = BreakerRule()
     schedule: Schedule = Schedule.LOCKSTEP
+    in_flight: int = 1
     ignore: tuple[str, ...] = ()
 
 

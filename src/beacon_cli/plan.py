@@ -6,12 +6,13 @@ Executions are generated, never stored: a plan of a hundred thousand weighs no m
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import msgspec
 
-from beacon_cli.model import Context, Execution, Model, Region, Schedule, Spec
+from beacon_cli.model import Context, Execution, Model, OpenaiTarget, Rate, Region, Schedule, Spec
 from beacon_cli.templates import fill
 
 Wave: TypeAlias = tuple[Execution, ...]
@@ -41,6 +42,16 @@ class Plan:
         """The hash of what shapes an answer beside the prompt: sampling and target."""
         shaping = msgspec.json.encode((self.spec.sampling, self.spec.target), order="sorted")
         return hashlib.sha256(shaping).hexdigest()[:16]
+
+    @property
+    def rate(self) -> Rate:
+        """What one endpoint may be asked in a minute."""
+        return self.spec.target.rate if isinstance(self.spec.target, OpenaiTarget) else Rate()
+
+    def endpoint(self, region: Region) -> str:
+        """A name for where the region's calls go; regions that share an endpoint share it."""
+        target = self.spec.target
+        return target.url(region.id) if isinstance(target, OpenaiTarget) else region.id
 
     def models(self, region: Region) -> tuple[Model, ...]:
         """The models that run in a region, in the job's order."""
@@ -80,8 +91,13 @@ class Plan:
                     order += len(models)
 
     def lanes(self, region: Region) -> Iterator[Iterator[Execution]]:
-        """The region's executions, one lane for each model."""
-        return (self._lane(region, place) for place in range(len(self.models(region))))
+        """The region's executions, one lane for each model, as many times as it may have questions in flight.
+
+        The same lane given several times is one iterator: each execution comes out of it once, wherever it is
+        taken next.
+        """
+        for place in range(len(self.models(region))):
+            yield from itertools.repeat(self._lane(region, place), self.spec.in_flight)
 
     def executions(self) -> Iterator[Execution]:
         """Every execution: region after region, each in its order."""
@@ -108,7 +124,8 @@ class Plan:
             if self.spec.schedule is Schedule.LOCKSTEP:
                 longest = max(longest, in_lockstep)
             else:
-                longest = max(longest, *in_lanes.values(), region_work / slots)
+                strands = self.spec.in_flight
+                longest = max(longest, *(lane / strands for lane in in_lanes.values()), region_work / slots)
             work += region_work
         return max(longest, work / limits.concurrency)
 
@@ -134,11 +151,6 @@ class Plan:
             return None
         values = {"region.id": region.id, "region.place": region.place, "model.id": model.id}
         return str(fill(template, values))
-
-
-def make(spec: Spec) -> Plan:
-    """The plan of a spec; cheap, whatever its size."""
-    return Plan(spec)
 
 
 def _part(text: str) -> bytes:

@@ -10,14 +10,22 @@ from beacon_cli.model import (
     Cancelled,
     Decision,
     Done,
+    ErrorKind,
+    Execution,
     Failed,
     GiveUp,
     Outcome,
+    Rate,
     Retry,
     RetryRule,
+    Sampling,
     Succeeded,
     TimedOut,
 )
+
+_ANSWER_TOKENS = 500
+"""What an answer is taken to be where the job sets no `max_tokens`."""
+_CHARACTERS_OF_A_TOKEN = 4
 
 
 def after(outcome: Outcome, attempts: int, rule: RetryRule, rand: Callable[[], float]) -> Decision:
@@ -57,3 +65,96 @@ class Breaker:
         """An execution of the region has ended with `outcome`; True when the region is to be given up."""
         self._in_a_row = self._in_a_row + 1 if is_infrastructure(outcome) else 0
         return self._in_a_row >= self._rule.failures
+
+
+class Pace:
+    """How many executions a region may have in flight.
+
+    `most`, until the provider asks for fewer requests: then half, and one more after each round of answers. While
+    the provider fails by itself, it stays as it is.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = self.allowed = most
+        self._begun = self._slowed_at = self._answered = 0
+        self._stays = False
+
+    def begin(self) -> int:
+        """Count one more attempt; gives its number, by which `ended` knows what was in flight together."""
+        self._begun += 1
+        return self._begun
+
+    def ended(self, number: int, outcome: Outcome) -> str:
+        """The attempt with this number ended with `outcome`; why the pace changes or stays. Empty: nothing to say.
+
+        Attempts that were in flight when it was slowed say the same as the one that slowed it: they count once.
+        """
+        match outcome:
+            case Failed(kind=ErrorKind.THROTTLED):
+                return self._slow() if number > self._slowed_at else ""
+            case Failed(kind=ErrorKind.PLATFORM) if self.allowed < self.most:
+                told, self._stays, self._answered = self._stays, True, 0
+                return "" if told else "the provider fails: no faster for now"
+            case Succeeded() if self.allowed < self.most:
+                return self._quicken()
+        return ""
+
+    def _slow(self) -> str:
+        self._slowed_at = self._begun
+        self._answered = 0
+        if self.allowed == 1:
+            return ""
+        self.allowed = max(1, self.allowed // 2)
+        return "the provider asks for fewer requests"
+
+    def _quicken(self) -> str:
+        self._answered += 1
+        if self._answered < self.allowed:
+            return ""
+        self._answered = 0
+        self._stays = False
+        self.allowed += 1
+        return "a round of answers"
+
+
+class Meter:
+    """When an endpoint may be asked next: evenly within its rate, and not before it wants to be asked again.
+
+    Points in time are seconds of one clock, whichever it is.
+    """
+
+    def __init__(self, rate: Rate, sampling: Sampling) -> None:
+        self._between = 60.0 / rate.requests_per_minute if rate.requests_per_minute else 0.0
+        self._for_token = 60.0 / rate.tokens_per_minute if rate.tokens_per_minute else 0.0
+        self._answer = sampling.max_tokens or _ANSWER_TOKENS
+        self._next = self._next_by_tokens = 0.0
+        self.open_at = 0.0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing has been prescribed or asked for so far."""
+        return not (self._between or self._for_token or self.open_at)
+
+    def reserve(self, now: float, execution: Execution) -> float:
+        """Take the next turn that is free; gives when it is, `now` where nothing is prescribed."""
+        at = max(now, self._next, self._next_by_tokens)
+        if self._between:
+            self._next = at + self._between
+        if self._for_token:
+            self._next_by_tokens = at + self._for_token * self._tokens(execution)
+        return at
+
+    def ended(self, clock: Callable[[], float], execution: Execution, outcome: Outcome) -> None:
+        """Learn from an outcome how many tokens it took, and how long the provider wants to be left alone."""
+        if isinstance(outcome, Failed) and outcome.kind is ErrorKind.THROTTLED and outcome.retry_after:
+            self.open_at = max(self.open_at, clock() + outcome.retry_after)
+        if self._for_token and isinstance(outcome, Succeeded):
+            usage = outcome.provenance.get("usage")
+            used = usage.get("total_tokens") if isinstance(usage, dict) else None
+            if isinstance(used, int) and used >= 0:
+                self._next_by_tokens += self._for_token * (used - self._tokens(execution))
+
+    def _tokens(self, execution: Execution) -> float:
+        """About how many tokens a question and its answer take."""
+        text = len(execution.question.text) + len(execution.system_prompt or "")
+        return text / _CHARACTERS_OF_A_TOKEN + self._answer

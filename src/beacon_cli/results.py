@@ -112,6 +112,7 @@ class Standings:
         region.started_at = event.at
         region.paced_from = None
         region.paced = 0
+        region.slots = None
 
     def _attempt_started(self, event: ev.AttemptStarted) -> None:
         region = self._region(event.region)
@@ -205,6 +206,9 @@ class Standings:
     def _orphan_ended(self, event: ev.OrphanEnded) -> None:
         self.open_calls.pop(event.call_id, None)
 
+    def _region_paced(self, event: ev.RegionPaced) -> None:
+        self._region(event.region).slots = event.slots
+
     def _region_given_up(self, event: ev.RegionGivenUp) -> None:
         region = self._region(event.region)
         region.state = RegionState.GIVEN_UP
@@ -284,6 +288,7 @@ class Standings:
         ev.AttemptFailed: _attempt_failed,
         ev.AttemptCancelled: _attempt_cancelled,
         ev.OrphanEnded: _orphan_ended,
+        ev.RegionPaced: _region_paced,
         ev.RegionGivenUp: _region_given_up,
         ev.RegionFinished: _region_finished,
         ev.RunInterrupted: _run_interrupted,

@@ -57,9 +57,10 @@ def row(
 ) -> JsonObject:
     """The row of one execution. `deciding` is the newest event that ended it; None if none did.
 
-    `queued_at` is when its turn came, `started_at` to `finished_at` is the attempt that decided (`seconds` long),
-    and what lies between `queued_at` and `started_at` went into waiting and into the attempts before. `container`
-    and `cold_start` are None where the answer did not say; `cut_from` is the full length in bytes of a cut answer.
+    `queued_at` is when its turn came, `started_at` to `finished_at` the attempt that decided; what lies between
+    the first two went into waiting and the attempts before. `seconds` is how long this process waited for that
+    attempt: less where its call was taken up again. `container` and `cold_start` are None where the answer did not
+    say; `cut_from` is the full length in bytes of a cut answer.
     """
     run = standings.run
     progress = standings.executions.get(execution.id)

@@ -16,7 +16,9 @@ class Slots:
     """
 
     def __init__(self, count: int) -> None:
+        self._count = count
         self._free = count
+        """How many are free; below 0, how many are held that should not be there any more."""
         self._waiting: list[tuple[int, anyio.Event]] = []
 
     @asynccontextmanager
@@ -29,7 +31,7 @@ class Slots:
             self._release()
 
     async def _acquire(self, order: int) -> None:
-        if self._free:
+        if self._free > 0:
             self._free -= 1
             return
         granted = anyio.Event()
@@ -44,8 +46,17 @@ class Slots:
                 heapify(self._waiting)
             raise
 
+    def resize(self, count: int) -> None:
+        """From now on there are `count` slots. Those above it that are held are taken back as they become free."""
+        change = count - self._count
+        self._count = count
+        if change < 0:
+            self._free += change
+        for _ in range(change):
+            self._release()
+
     def _release(self) -> None:
-        if self._waiting:
+        if self._waiting and self._free >= 0:
             heappop(self._waiting)[1].set()
         else:
             self._free += 1

@@ -16,7 +16,7 @@ import msgspec
 from beacon_cli import settings as configuration
 from beacon_cli import spec as jobs
 from beacon_cli.errors import UsageError
-from beacon_cli.model import ModalTarget, Model, Region, SimulatedTarget, Spec
+from beacon_cli.model import ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import quoted
 from beacon_cli.ports import Display, Executor
 from beacon_cli.settings import Settings
@@ -31,10 +31,10 @@ class Show(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Emulated(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an emulator listens, and the credentials (id and secret) that it lets in."""
+    """Where an emulator listens, and the credentials (id and secret) that it lets in, if it asks for any."""
 
     url: str
-    token: tuple[str, str]
+    token: tuple[str, str] | None = None
 
 
 def settings() -> Settings:
@@ -59,14 +59,22 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
 
 
 @contextmanager
-def emulated(target: ModalTarget, cells: Iterable[tuple[Region, Model]], speed: float) -> Iterator[Emulated]:
-    """An emulator beside the run, for the body, with every app that these pairs will call.
+def emulated(
+    target: ModalTarget | OpenaiTarget, cells: Iterable[tuple[Region, Model]], speed: float
+) -> Iterator[Emulated]:
+    """An emulator beside the run, for the body, of everything that these pairs will call.
 
     Gives where it listens and what it lets in.
 
     Raises:
         UsageError: the target calls what no emulated app has.
     """
+    if isinstance(target, OpenaiTarget):
+        from beacon_cli.emulator import endpoint
+
+        with endpoint.running(endpoint.Endpoint(speed=speed)) as url:
+            yield Emulated(url=url)
+        return
     from beacon_cli.emulator import deployment, server
     from beacon_cli.emulator.provider import Settings as Workspace
 
@@ -94,10 +102,26 @@ def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextMa
                 server_url=emulator.url if emulator else None,
                 token=emulator.token if emulator else None,
             )
+        case OpenaiTarget() as target:
+            from beacon_cli.executors.openai import OpenaiExecutor
+
+            return OpenaiExecutor(
+                _emulated_target(target, spec, emulator) if emulator else target,
+                sampling=spec.sampling,
+                limits=spec.limits,
+                ignore=spec.ignore,
+                environ=os.environ,
+            )
         case SimulatedTarget():
             from beacon_cli.executors.simulated import SimulatedExecutor
 
             return SimulatedExecutor(spec.target, limits=spec.limits)
+
+
+def _emulated_target(target: OpenaiTarget, spec: Spec, emulator: Emulated) -> OpenaiTarget:
+    """The target on this machine: no key leaves it, and none is needed."""
+    addresses = {region.id: f"{emulator.url}/{region.id}/v1" for region in spec.regions}
+    return msgspec.structs.replace(target, base_url=addresses, api_key_env=None, headers={})
 
 
 def display(show: Show) -> AbstractAsyncContextManager[Display]:

@@ -91,3 +91,21 @@ def test_a_command_imports_no_heavy_package_that_it_does_not_use(
     assert not packages & {"modal", "modal_proto", "grpclib", "httpx", "aiohttp", "redis", "starlette", "trio"}
     assert "rich.live" not in modules
     assert arguments[0] in {"--help", "plan", "runs"} or "rich.console" not in modules
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+@pytest.mark.parametrize("arguments", [("schema",), ("--help",), ("validate", "JOB")])
+def test_a_full_output_is_told_as_such(arguments: tuple[str, ...], job: Path, environment: dict[str, str]) -> None:
+    """Where stdout is full, it is no fault of beacon's, and there is no traceback."""
+    named = [str(job) if argument == "JOB" else argument for argument in arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "beacon_cli", *named],
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert "a fault of beacon" not in done.stderr
+    assert "Traceback" not in done.stderr

@@ -52,6 +52,9 @@ def test_an_interrupted_run_goes_on(
     assert done.returncode == 0, done.stderr
     assert statuses(tmp_path) == {"succeeded": 72}
     assert beacon("resume").returncode == 2
+    again = beacon("resume", "r1")
+    assert again.returncode == 0
+    assert "nothing is pending in run r1" in again.stderr
 
 
 def test_run_resume_begins_or_goes_on(

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import msgspec
+from yarl import URL
 
 from beacon_cli.behaviour.fleet import Scaling
-from beacon_cli.behaviour.script import Script
-from beacon_cli.emulator import server
+from beacon_cli.behaviour.script import Effect, Script
+from beacon_cli.emulator import endpoint, server
 from beacon_cli.emulator.deployment import APPS, App
 from beacon_cli.emulator.provider import Settings
 from beacon_cli.executors.modal import ModalExecutor
+from beacon_cli.executors.openai import OpenaiExecutor
 from beacon_cli.model import (
     Execution,
     Failed,
+    Limits,
     ModalTarget,
     Model,
+    OpenaiTarget,
     Outcome,
     Question,
     Region,
@@ -34,6 +38,8 @@ LLAMA = Model(id="llama3.2-1b")
 QWEN = Model(id="qwen2.5-1.5b")
 CELLS = [(region, model) for region in (US, ASIA) for model in (LLAMA, QWEN)]
 SPEED = 1000.0
+NOBODY = "http://127.0.0.1:1/v1/chat/completions"
+"""Where nobody listens."""
 PATIENT = Scaling(scaledown_window=1e6)
 """Containers that stay warm however long a slow machine takes between two calls."""
 
@@ -113,6 +119,20 @@ def on_modal(address: server.Address, target: ModalTarget = CLASS_FORM, **more: 
         token=more.pop("token", (address.token_id, address.token_secret)),
         **more,
     )
+
+
+@asynccontextmanager
+async def at_endpoints(script: Script, limits: Limits | None = None) -> AsyncIterator[OpenaiExecutor]:
+    """The executor of HTTP endpoints, prepared, against an endpoint of our own in a thread."""
+    with endpoint.running(endpoint.Endpoint(script=script, speed=SPEED)) as url:
+        target = OpenaiTarget(base_url={region.id: f"{url}/{region.id}/v1" for region in (US, ASIA)})
+        async with OpenaiExecutor(target, sampling=SAMPLING, limits=limits, environ={}) as executor:
+            await executor.prepare(CELLS)
+            for rule in script.rules:
+                if rule.effect is Effect.UNREACHABLE and rule.region:
+                    dead = msgspec.structs.replace(executor._endpoints[rule.region], completions=URL(NOBODY))
+                    executor._endpoints[rule.region] = dead
+            yield executor
 
 
 def failed(outcome: Outcome) -> Failed:

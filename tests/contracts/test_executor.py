@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import anyio
@@ -22,6 +23,7 @@ from tests.contracts.executing import (
     US,
     Book,
     asking,
+    at_endpoints,
     emulating,
     failed,
     on_modal,
@@ -46,27 +48,40 @@ pytestmark = pytest.mark.anyio
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Executor]]
 
 
-@pytest.fixture(params=["simulated", "modal-class", "modal-function", "modal-pickle"])
+KEEPING = ["simulated", "modal-class", "modal-function", "modal-pickle"]
+"""The executors whose provider runs calls in containers and keeps their outcomes; an HTTP endpoint does not."""
+
+
+@asynccontextmanager
+async def _open(kind: str, *rules: Rule, limits: Limits | None = None) -> AsyncIterator[Executor]:
+    script = Script(rules=rules)
+    if kind == "simulated":
+        played = SimulatedTarget(speed=SPEED)
+        async with SimulatedExecutor(played, script=script, limits=limits, scaling=PATIENT) as simulated:
+            await simulated.prepare(CELLS)
+            yield simulated
+    elif kind == "openai":
+        async with at_endpoints(script, limits=limits) as executor:
+            yield executor
+    else:
+        apps = PICKLING if kind == "modal-pickle" else DEPLOYED
+        target = FUNCTION_FORM if kind == "modal-function" else CLASS_FORM
+        with emulating(script, apps=apps) as address:
+            async with on_modal(address, target, limits=limits) as modal:
+                await modal.prepare(CELLS)
+                yield modal
+
+
+@pytest.fixture(params=[*KEEPING, "openai"])
 def opened(request: pytest.FixtureRequest, anyio_backend: object) -> Open:  # noqa: ARG001 - one backend for both
     """Opens an executor of each kind, prepared, with a script of failures."""
+    return partial(_open, request.param)
 
-    @asynccontextmanager
-    async def open_it(*rules: Rule, limits: Limits | None = None) -> AsyncIterator[Executor]:
-        script = Script(rules=rules)
-        if request.param == "simulated":
-            played = SimulatedTarget(speed=SPEED)
-            async with SimulatedExecutor(played, script=script, limits=limits, scaling=PATIENT) as simulated:
-                await simulated.prepare(CELLS)
-                yield simulated
-            return
-        apps = PICKLING if request.param == "modal-pickle" else DEPLOYED
-        target = FUNCTION_FORM if request.param == "modal-function" else CLASS_FORM
-        with emulating(script, apps=apps) as address:
-            async with on_modal(address, target, limits=limits) as executor:
-                await executor.prepare(CELLS)
-                yield executor
 
-    return open_it
+@pytest.fixture(params=KEEPING)
+def keeping(request: pytest.FixtureRequest, anyio_backend: object) -> Open:  # noqa: ARG001 - as above
+    """As `opened`, for executors whose provider keeps calls."""
+    return partial(_open, request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -81,9 +96,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def test_an_answer_comes_with_its_text_and_where_it_was_made(opened: Open) -> None:
+async def test_an_answer_comes_with_its_text_and_where_it_was_made(keeping: Open) -> None:
     """A good answer is `Succeeded` with response, container and warmth, the first one cold, the next warm."""
-    async with opened() as executor:
+    async with keeping() as executor:
         first = await executor.attempt(asking(), 1, Book().placed)
         second = await executor.attempt(asking(key="e2"), 1, Book().placed)
     assert isinstance(first, Succeeded)
@@ -192,11 +207,19 @@ async def test_a_provider_that_asks_for_patience_is_heard(opened: Open) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, [], "text", 7, {}, {"response": None}, {"response": ["a"]}, {"response": "a", "deep": {"b": b"c"}}],
+    [None, [], "text", 7, {}, {"response": None}, {"response": ["a"]}],
 )
 async def test_what_is_not_of_the_agreed_form_is_a_bad_answer(opened: Open, value: Any) -> None:
     """Anything but a mapping of JSON types with a text is `bad_answer`, for good."""
     async with opened(Rule(effect=Effect.BAD_ANSWER, value=value)) as executor:
+        outcome = failed(await executor.attempt(asking(), 1, Book().placed))
+    assert (outcome.kind, outcome.transient) == (ErrorKind.BAD_ANSWER, False)
+
+
+async def test_an_answer_with_bytes_is_a_bad_answer(keeping: Open) -> None:
+    """What JSON has no word for is `bad_answer`, however deep it lies."""
+    value = {"response": "a", "deep": {"b": b"c"}}
+    async with keeping(Rule(effect=Effect.BAD_ANSWER, value=value)) as executor:
         outcome = failed(await executor.attempt(asking(), 1, Book().placed))
     assert (outcome.kind, outcome.transient) == (ErrorKind.BAD_ANSWER, False)
 
@@ -239,10 +262,10 @@ async def test_a_cancelled_attempt_leaves_the_call_to_be_collected(opened: Open)
     assert isinstance(collected, Succeeded)
 
 
-async def test_collecting_asks_nothing_anew_and_gives_the_same(opened: Open) -> None:
+async def test_collecting_asks_nothing_anew_and_gives_the_same(keeping: Open) -> None:
     """`collect` of an ended call gives the very outcome that the attempt gave, as often as it is asked."""
     book = Book()
-    async with opened() as executor:
+    async with keeping() as executor:
         first = await executor.attempt(asking(), 1, book.placed)
         again = [await executor.collect(asking(), book.ids[0]) for _ in range(2)]
     assert again == [first, first]
@@ -257,9 +280,21 @@ async def test_a_call_that_nobody_knows_is_gone(opened: Open) -> None:
 
 @pytest.mark.parametrize("stubborn", [False, True])
 async def test_cancel_ends_a_call_and_confirms_it(opened: Open, stubborn: bool) -> None:  # noqa: FBT001 - a parameter
-    """`cancel` is True once the call has ended, by its container where it must be; `collect` says cancelled."""
+    """`cancel` is True once the call has ended, by its container where it must be; no answer comes of it."""
     book = Book()
     async with opened(Rule(effect=Effect.HANG, stubborn=stubborn)) as executor:
+        with anyio.move_on_after(0.15):
+            await executor.attempt(asking(), 1, book.placed)
+        assert await executor.cancel(book.ids[0])
+        with anyio.fail_after(10):
+            collected = await executor.collect(asking(), book.ids[0])
+    assert isinstance(collected, Cancelled) or failed(collected).kind is ErrorKind.GONE
+
+
+async def test_a_cancelled_call_is_remembered_as_such(keeping: Open) -> None:
+    """`collect` of a call that was cancelled says so."""
+    book = Book()
+    async with keeping(Rule(effect=Effect.HANG)) as executor:
         with anyio.move_on_after(0.15):
             await executor.attempt(asking(), 1, book.placed)
         assert await executor.cancel(book.ids[0])
@@ -267,12 +302,20 @@ async def test_cancel_ends_a_call_and_confirms_it(opened: Open, stubborn: bool) 
 
 
 async def test_cancelling_what_has_ended_is_no_error(opened: Open) -> None:
-    """`cancel` of an ended call is True and changes nothing."""
+    """`cancel` of an ended or unknown call is True."""
     book = Book()
     async with opened() as executor:
-        first = await executor.attempt(asking(), 1, book.placed)
+        await executor.attempt(asking(), 1, book.placed)
         assert await executor.cancel(book.ids[0])
         assert await executor.cancel("fc-0000unknown")
+
+
+async def test_cancelling_what_has_ended_changes_nothing(keeping: Open) -> None:
+    """The outcome of an ended call is the same after `cancel`."""
+    book = Book()
+    async with keeping() as executor:
+        first = await executor.attempt(asking(), 1, book.placed)
+        assert await executor.cancel(book.ids[0])
         assert await executor.collect(asking(), book.ids[0]) == first
 
 

@@ -15,10 +15,26 @@ from beacon_cli import events as ev
 from beacon_cli.counts import RegionState
 from beacon_cli.journal import MemoryJournal
 from beacon_cli.model import Execution, Limits, Outcome, Spec
-from beacon_cli.plan import make
+from beacon_cli.plan import Plan
 from beacon_cli.queues.memory import MemoryQueue
 from beacon_cli.results import Standings, fold
 from beacon_cli.rows import Status, tally
+
+
+class Watched(MemoryJournal):
+    """Says when so many answers are in it."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__()
+        self.full = anyio.Event()
+        self._left = answers
+
+    async def append(self, event: ev.Event) -> None:
+        """Keep it, and count."""
+        await super().append(event)
+        self._left -= isinstance(event, ev.AttemptSucceeded)
+        if not self._left:
+            self.full.set()
 
 
 def conducted(
@@ -26,7 +42,7 @@ def conducted(
 ) -> tuple[list[ev.Event], Standings]:
     """The journal of a run, stopped at a moment if one is given, and the standings that it ended with."""
     journal = MemoryJournal()
-    plan = make(job)
+    plan = Plan(job)
     ended: list[Standings] = []
 
     async def stops() -> AsyncIterator[str]:
@@ -90,3 +106,33 @@ def test_a_region_given_up_before_a_stop_counts_as_skipped() -> None:
     closing = events[-1]
     assert isinstance(closing, ev.RunFinished)
     assert closing.skipped == tally(fold(events[:-1]))[Status.SKIPPED] == 21
+
+
+def test_a_stop_that_finds_nothing_left_is_no_interruption() -> None:
+    """A signal between the last answer and the last event changes nothing: the run came to its end."""
+    plan = Plan(spec())
+    ended: list[Standings] = []
+
+    async def main() -> None:
+        journal = Watched(answers=72)
+
+        async def stops() -> AsyncIterator[str]:
+            await journal.full.wait()
+            yield "SIGINT"
+
+        standings = await conduct.conduct(
+            plan,
+            opening=started(plan),
+            recorder=conduct.Recorder(journal, Standings(), []),
+            queue=MemoryQueue(),
+            executor=Scripted(),
+            stops=stops(),
+            clock=anyio.current_time,
+            rand=lambda: 0.5,
+        )
+        assert isinstance(journal.events[-1], ev.RunFinished)
+        ended.append(standings)
+
+    virtual.trio(main)
+    assert ended[0].interrupted is None
+    assert ended[0].total("succeeded") == 72

@@ -24,7 +24,7 @@ from beacon_cli.model import (
     Schedule,
     Succeeded,
 )
-from beacon_cli.plan import make
+from beacon_cli.plan import Plan
 from beacon_cli.results import fold
 
 
@@ -40,7 +40,7 @@ def test_the_users_job_takes_its_lower_bound(schedule: Schedule) -> None:
     executor = Scripted(seconds=original_seconds)
     told = run(job, executor)
     assert told.standings.total("succeeded") == 72
-    assert told.seconds == pytest.approx(make(job).lower_bound(original_seconds))
+    assert told.seconds == pytest.approx(Plan(job).lower_bound(original_seconds))
 
 
 def test_never_over_the_limits() -> None:
@@ -221,7 +221,7 @@ def test_what_has_ended_is_not_asked_again() -> None:
     """A second run over the same journal asks only what is pending, and both together give every answer once."""
     first = run(spec(), Scripted(), stop_after=6.0)
     executor = Scripted()
-    second = run(spec(), executor, past=[*first.events, resumed(make(spec()))])
+    second = run(spec(), executor, past=[*first.events, resumed(Plan(spec()))])
     assert len(executor.began) == 72 - 9
     assert second.standings.total("succeeded") == 72
     answered = [event.execution for event in second.of(ev.AttemptSucceeded)]
@@ -231,7 +231,7 @@ def test_what_has_ended_is_not_asked_again() -> None:
 def test_events_of_an_execution_come_in_their_order() -> None:
     """Each execution says started, placed, ended, in this order, attempt by attempt."""
     told = run(spec(), Scripted(lambda e, n: answers(e, n) if n == 2 else down()))
-    for execution in make(spec()).executions():
+    for execution in Plan(spec()).executions():
         mine = [event for event in told.events if getattr(event, "execution", "") == execution.id]
         assert [type(event) for event in mine] == [
             ev.AttemptStarted,
@@ -248,7 +248,7 @@ def test_events_of_an_execution_come_in_their_order() -> None:
 def _killed(first: Told, *, after_event: type) -> list[ev.Event]:
     """The journal as a kill leaves it: cut after the first event of a kind."""
     cut = next(n for n, event in enumerate(first.events) if isinstance(event, after_event))
-    return [*first.events[: cut + 1], resumed(make(spec()))]
+    return [*first.events[: cut + 1], resumed(Plan(spec()))]
 
 
 def test_resume_waits_for_the_call_that_was_placed() -> None:
@@ -281,7 +281,7 @@ def test_an_answer_that_crossed_its_cancellation_is_collected() -> None:
     """A call that had its answer when it was cancelled was paid for: resume collects it and asks nothing again."""
     first = run(spec(), Scripted(), stop_after=6.0)
     executor = Scripted(kept={f"fc-{n}": Succeeded(response="just in time") for n in range(10, 14)})
-    told = run(spec(), executor, past=[*first.events, resumed(make(spec()))])
+    told = run(spec(), executor, past=[*first.events, resumed(Plan(spec()))])
     assert sorted(executor.collected) == [f"fc-{n}" for n in range(10, 19)]
     assert len(executor.began) == 72 - 9 - 4
     standings = told.standings
@@ -325,7 +325,7 @@ def test_asking_again_takes_up_what_failed() -> None:
     """`again` makes what failed or was skipped pending; what succeeded stays."""
     first = run(spec(), Scripted(lambda e, n: down() if e.region.id == "eu" else answers(e, n)))
     executor = Scripted()
-    told = run(spec(), executor, past=[*first.events, resumed(make(spec()), again=True)])
+    told = run(spec(), executor, past=[*first.events, resumed(Plan(spec()), again=True)])
     assert {execution.region.id for _, execution, _ in executor.began} == {"eu"}
     assert len(executor.began) == 24
     standings = told.standings

@@ -14,9 +14,9 @@ from tests.support.scripted import started
 
 from beacon_cli import events as ev
 from beacon_cli.model import ErrorKind, Execution, Failed, Model, Question, Succeeded, TimedOut
-from beacon_cli.plan import Plan, make
+from beacon_cli.plan import Plan
 
-PLAN = make(
+PLAN = Plan(
     spec(
         id="small",
         regions=(US, EU),
@@ -165,6 +165,7 @@ of_each_kind: dict[type, st.SearchStrategy[ev.Event]] = {
         ev.AttemptCancelled, **_of_attempt, call_id=st.none() | texts, ended=st.booleans()
     ),
     ev.OrphanEnded: st.builds(ev.OrphanEnded, at=_numbers, call_id=texts),
+    ev.RegionPaced: st.builds(ev.RegionPaced, **_of_region, slots=_counts, reason=texts),
     ev.RegionGivenUp: st.builds(ev.RegionGivenUp, **_of_region, reason=texts),
     ev.RegionFinished: st.builds(ev.RegionFinished, **_of_region),
     ev.RunInterrupted: st.builds(ev.RunInterrupted, at=_numbers, reason=texts),

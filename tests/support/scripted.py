@@ -12,7 +12,7 @@ from beacon_cli import engine
 from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.model import ErrorKind, Execution, Failed, Model, Outcome, Region, Spec, Succeeded
-from beacon_cli.plan import Plan, make
+from beacon_cli.plan import Plan
 from beacon_cli.ports import Placed
 from beacon_cli.queues.memory import MemoryQueue
 from beacon_cli.results import Standings, fold
@@ -147,7 +147,7 @@ def run(
 
     It is stopped after `stop_after` seconds, or while an event of the kind `stop_at` is being kept.
     """
-    plan = make(spec)
+    plan = Plan(spec)
     told = Told(fail_after)
     told.events.extend(past or [started(plan)])
 

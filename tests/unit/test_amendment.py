@@ -9,7 +9,7 @@ from tests.support.jobs import EU, US, spec
 
 from beacon_cli.amendment import changes
 from beacon_cli.model import Context, Limits, Model, Question, Region, RetryRule, Sampling, SimulatedTarget, Spec
-from beacon_cli.plan import make
+from beacon_cli.plan import Plan
 
 MORE = Question(id="new", text="New?")
 
@@ -45,6 +45,7 @@ def test_a_run_may_grow(now: dict[str, Any], said: str) -> None:
         ({"system_prompt": "Other."}, "the system prompt changed"),
         ({"contexts": (Context(id="c", system_prompt="C"),)}, "contexts take the place"),
         ({"id": "other"}, "the job's id changed"),
+        ({"regions": (US, EU), "regions_off": ("asia",)}, "region 'asia' is switched off in the configuration"),
     ],
 )
 def test_a_run_never_changes_its_meaning(now: dict[str, Any], said: str) -> None:
@@ -90,5 +91,5 @@ def _specs() -> st.SearchStrategy[Spec]:
 def test_what_is_taken_up_loses_no_execution(before: Spec, now: Spec) -> None:
     """If nothing is refused, every execution of the run is an execution of the job as it is now, by its id."""
     if not changes(before, now).refused:
-        ids = {execution.id for execution in make(before).executions()}
-        assert ids <= {execution.id for execution in make(now).executions()}
+        ids = {execution.id for execution in Plan(before).executions()}
+        assert ids <= {execution.id for execution in Plan(now).executions()}

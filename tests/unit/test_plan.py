@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from tests.support.jobs import EU, US, spec
 
 from beacon_cli.model import Context, Execution, Limits, ModalTarget, Model, Question, Sampling, Schedule
-from beacon_cli.plan import make
+from beacon_cli.plan import Plan
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 
 def test_the_users_job_is_72_executions() -> None:
     """3 regions x 8 questions x 3 models are 72 executions, 24 in each region, all with ids of their own."""
-    plan = make(spec())
+    plan = Plan(spec())
     executions = list(plan.executions())
     assert len(plan) == len(executions) == len({execution.id for execution in executions}) == 72
     assert plan.planned == {"us": 24, "eu": 24, "asia": 24}
@@ -24,7 +24,7 @@ def test_the_users_job_is_72_executions() -> None:
 def test_order_is_repeat_context_question() -> None:
     """Within a region the order is repeat, context, question, and `order` counts it from 0."""
     contexts = (Context(id="a", system_prompt="A"), Context(id="b", system_prompt="B"))
-    plan = make(spec(repeats=2, contexts=contexts, models=(Model(id="m"),), questions=spec().questions[:2]))
+    plan = Plan(spec(repeats=2, contexts=contexts, models=(Model(id="m"),), questions=spec().questions[:2]))
     mine = [execution for wave in plan.waves(US) for execution in wave]
     assert [(e.repeat, e.context.id if e.context else None, e.question.id) for e in mine] == [
         (1, "a", "q0"),
@@ -41,7 +41,7 @@ def test_order_is_repeat_context_question() -> None:
 
 def test_a_model_runs_only_in_its_regions() -> None:
     """A model that names its regions is planned there alone; a region without models is left out."""
-    plan = make(spec(models=(Model(id="m", regions=("eu",)),)))
+    plan = Plan(spec(models=(Model(id="m", regions=("eu",)),)))
     assert plan.planned == {"eu": 8}
     assert [region.id for region in plan.regions] == ["eu"]
     assert list(plan.cells()) == [(EU, Model(id="m", regions=("eu",)))]
@@ -49,7 +49,7 @@ def test_a_model_runs_only_in_its_regions() -> None:
 
 def test_a_contexts_prompt_takes_the_place_of_the_jobs() -> None:
     """A context's system prompt is rendered with the region's place; the job's own is not asked then."""
-    plan = make(spec(contexts=(Context(id="local", system_prompt="You live in {region.place}."),)))
+    plan = Plan(spec(contexts=(Context(id="local", system_prompt="You live in {region.place}."),)))
     prompts = {execution.region.id: execution.system_prompt for execution in plan.executions()}
     assert prompts == {
         "us": "You live in the United States.",
@@ -60,7 +60,7 @@ def test_a_contexts_prompt_takes_the_place_of_the_jobs() -> None:
 
 def test_braces_in_a_question_stay_as_typed() -> None:
     """A question is never a template, whatever it holds."""
-    plan = make(spec(questions=(Question(id="q", text="What is {model.id} in {{braces}}?"),)))
+    plan = Plan(spec(questions=(Question(id="q", text="What is {model.id} in {{braces}}?"),)))
     assert {execution.question.text for execution in plan.executions()} == {"What is {model.id} in {{braces}}?"}
 
 
@@ -68,7 +68,7 @@ def test_braces_in_a_question_stay_as_typed() -> None:
 def test_ids_tell_cells_apart(id_a: str, text_a: str, id_b: str, text_b: str) -> None:
     """Two questions have the same execution id only if id and text are both the same."""
     ids = [
-        next(make(spec(questions=(Question(id=name, text=text),))).executions()).id
+        next(Plan(spec(questions=(Question(id=name, text=text),))).executions()).id
         for name, text in ((id_a, text_a), (id_b, text_b))
     ]
     assert (ids[0] == ids[1]) == ((id_a, text_a) == (id_b, text_b))
@@ -76,18 +76,18 @@ def test_ids_tell_cells_apart(id_a: str, text_a: str, id_b: str, text_b: str) ->
 
 def test_ids_stay_when_the_job_grows() -> None:
     """New questions, models, regions and repeats leave the ids of what was there before as they were."""
-    before = {execution.id for execution in make(spec(regions=(US,))).executions()}
+    before = {execution.id for execution in Plan(spec(regions=(US,))).executions()}
     grown = spec(
         repeats=2,
         models=(Model(id="new"), *spec().models),
         questions=(Question(id="new", text="New?"), *spec().questions),
     )
-    assert before < {execution.id for execution in make(grown).executions()}
+    assert before < {execution.id for execution in Plan(grown).executions()}
 
 
 def test_an_id_is_the_same_for_ever() -> None:
     """The form of the hash is fixed: a journal of an older beacon can be resumed."""
-    first = next(make(spec()).executions())
+    first = next(Plan(spec()).executions())
     assert first.id == "b0d570acf6667f8cdd48"
 
 
@@ -95,10 +95,10 @@ def test_the_fingerprint_knows_sampling_and_target() -> None:
     """Sampling and target change the fingerprint; the order of keys, questions and limits do not."""
     one = ModalTarget(app="a", function="f", arguments={"x": 1, "y": 2})
     other = ModalTarget(app="a", function="f", arguments={"y": 2, "x": 1})
-    base = make(spec(target=one)).fingerprint
-    assert make(spec(target=other, questions=spec().questions[:1], limits=Limits(timeout=1.0))).fingerprint == base
-    assert make(spec(target=one, sampling=Sampling(seed=8))).fingerprint != base
-    assert make(spec(target=ModalTarget(app="b", function="f"))).fingerprint != base
+    base = Plan(spec(target=one)).fingerprint
+    assert Plan(spec(target=other, questions=spec().questions[:1], limits=Limits(timeout=1.0))).fingerprint == base
+    assert Plan(spec(target=one, sampling=Sampling(seed=8))).fingerprint != base
+    assert Plan(spec(target=ModalTarget(app="b", function="f"))).fingerprint != base
 
 
 @dataclass(frozen=True)
@@ -125,5 +125,5 @@ def test_the_lower_bound(bound: _Bound) -> None:
     def seconds(execution: Execution) -> float:
         return {"llama3.2-1b": 1.0, "mistral-7b": 5.0, "qwen2.5-1.5b": 3.0}[execution.model.id]
 
-    plan = make(spec(schedule=bound.schedule, limits=bound.limits))
+    plan = Plan(spec(schedule=bound.schedule, limits=bound.limits))
     assert plan.lower_bound(seconds) == pytest.approx(bound.expected)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.support.jobs import spec
 
 from beacon_cli.model import Sampling
-from beacon_cli.plan import make
+from beacon_cli.plan import Plan
 from beacon_cli.templates import ARGUMENT_NAMES, argument_values, fill, names
 
 
@@ -37,7 +37,7 @@ def test_every_other_brace_stays(text: str) -> None:
 
 def test_every_documented_name_has_a_value() -> None:
     """An attempt has a value for each name that the spec admits in an argument, and for no other."""
-    execution = next(make(spec()).executions())
+    execution = next(Plan(spec()).executions())
     assert set(argument_values(execution, 1, Sampling())) == set(ARGUMENT_NAMES)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Iterable
 
-from beacon_cli.errors import BeaconError, SpecError, UsageError
+from beacon_cli.errors import BeaconError, SpecError, StoreError, UsageError
 
 
 def exit_code(error: Exception, *, debug: bool) -> int:
@@ -24,9 +25,17 @@ def exit_code(error: Exception, *, debug: bool) -> int:
     if ours and len(ours) == len(causes):
         _say(line for cause in ours for line in _lines(cause))
         return max(cause.exit_code for cause in ours)
+    if len(causes) == 1 and _of_the_output(causes[0]):
+        _say([f"the output cannot be written: {causes[0]}"])
+        return StoreError.exit_code
     hint = "" if debug else " (a fault of beacon itself; `beacon --debug …` shows where)"
     _say(f"{type(cause).__name__}: {cause}{hint}" for cause in causes if not isinstance(cause, BeaconError))
     return BeaconError.exit_code
+
+
+def _of_the_output(error: BaseException) -> bool:
+    """Whether stdout or stderr is full: what concerns a file names it."""
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None
 
 
 def _of_typer(error: Exception) -> bool:

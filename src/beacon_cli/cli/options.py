@@ -50,7 +50,7 @@ ScheduleName: TypeAlias = Annotated[
 Executor: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--executor", metavar="NAME", help="modal or simulated, in place of the job's.", show_default=False
+        "--executor", metavar="NAME", help="modal, openai or simulated, in place of the job's.", show_default=False
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -21,7 +21,7 @@ from beacon_cli.display.outlet import Outlet
 from beacon_cli.display.pace import left
 from beacon_cli.display.ticking import Ticking
 from beacon_cli.display.words import clock, count, precise
-from beacon_cli.model import TimedOut
+from beacon_cli.model import Limits, TimedOut
 from beacon_cli.results import Standings
 
 _HEARTBEAT = 30.0
@@ -43,6 +43,7 @@ class Telling:
         self._asked: set[tuple[str, str | None, int, str]] = set()
         self._tenths: Counter[str] = Counter()
         self._troubles: Counter[str] = Counter()
+        self._slots: dict[str, int] = {}
 
     def lines(self, event: ev.Event, standings: Standings) -> list[str]:
         """The lines for `event`, which `standings` hold already; most events have none."""
@@ -128,6 +129,14 @@ class Telling:
         )
         return [said, *last, *tenth]
 
+    def _region_paced(self, event: ev.RegionPaced, standings: Standings) -> list[str]:
+        before = self._slots.get(event.region)
+        self._slots[event.region] = event.slots
+        most = _most(standings)
+        if before is not None and before < event.slots < most:
+            return []  # one more for each round: only the way down, and its end, are told
+        return [f"{_id(event.region)}: {event.slots} at a time ({excerpt(event.reason, _MESSAGE)})"]
+
     def _region_given_up(self, event: ev.RegionGivenUp, standings: Standings) -> list[str]:
         del standings
         return [f"{_id(event.region)}: GIVEN UP: {excerpt(event.reason, _MESSAGE)}"]
@@ -162,6 +171,7 @@ class Telling:
         ev.AttemptStarted: _attempt_started,
         ev.AttemptSucceeded: _attempt_succeeded,
         ev.AttemptFailed: _attempt_failed,
+        ev.RegionPaced: _region_paced,
         ev.RegionGivenUp: _region_given_up,
         ev.RegionFinished: _region_finished,
         ev.RunInterrupted: _run_interrupted,
@@ -224,6 +234,12 @@ def _cell(region: str, model: str) -> str:
 
 def _share(region: RegionStanding) -> str:
     return f"{region.succeeded + region.failed}/{region.planned}"
+
+
+def _most(standings: Standings) -> int:
+    """How many executions a region may have in flight when nothing slows it."""
+    limits = standings.run.spec.limits if standings.run else Limits()
+    return min(limits.concurrency, limits.per_region)
 
 
 def _done(standings: Standings) -> int:

@@ -9,4 +9,5 @@ every call that is its own truth. Nothing heavy is imported until `emulator.serv
 * `wire`: between the emulator's records and Modal's messages
 * `ledger`: what happened, one JSON line each, flushed at once
 * `server`: `running()` beside a run, `main()` by itself
+* `endpoint`: an OpenAI-compatible endpoint, by the same behaviour and scripts
 """

@@ -15,15 +15,16 @@ import msgspec
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
 from beacon_cli.disk import DISK, Disk
+from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
-from beacon_cli.model import ModalTarget, SimulatedTarget, Spec
+from beacon_cli.model import SimulatedTarget, Spec
 from beacon_cli.operations import looking
 from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
 from beacon_cli.queues.memory import MemoryQueue
-from beacon_cli.results import Standings
+from beacon_cli.results import Standings, pending
 from beacon_cli.runs import RunFolder, Runs, RunState, make_folder, new_run_id
 from beacon_cli.settings import Settings
 from beacon_cli.wiring import Show
@@ -125,6 +126,11 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         recovered, began = folder.recover()
         past = recovered.standings
         plan = Plan(_present_spec(began, settings, amend=continuation.amend))
+        if past.finished and not continuation.again and not any(pending(past, e.id) for e in plan.executions()):
+            _write_results(folder, plan, continuation.output)
+            paper.say([f"nothing is pending in run {folder.run_id}"], sys.stderr)
+            _summarise(past, folder, continuation.show)
+            return _code(past)
         executor = await _prepared(
             stack,
             plan,
@@ -155,13 +161,13 @@ def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> S
     if not began.job_file or not path.exists():
         return began.spec
     now = selection.narrow(wiring.job(path, settings)[1], began.selection, settings.regions)
-    if isinstance(began.spec.target, SimulatedTarget) and isinstance(now.target, ModalTarget):
+    if isinstance(began.spec.target, SimulatedTarget) and not isinstance(now.target, SimulatedTarget):
         now = msgspec.structs.replace(now, target=began.spec.target)  # so it was asked for on the command line
     found = amendment.changes(began.spec, now)
     if found.refused:
         raise UsageError(
-            f"{path} has changed in a way that run {began.run_id} cannot take up: {'; '.join(found.refused)}."
-            " Begin a new run"
+            f"run {began.run_id} cannot go on with {path} as it is now: {'; '.join(found.refused)}."
+            " Put that back, or begin a new run"
         )
     if found.added and not amend:
         raise UsageError(
@@ -178,7 +184,7 @@ async def _prepared(
     if output is not None:
         make_folder(output)
     target, emulator = plan.spec.target, None
-    if rehearsal_speed is not None and isinstance(target, ModalTarget):
+    if rehearsal_speed is not None and not isinstance(target, SimulatedTarget):
         emulator = stack.enter_context(wiring.emulated(target, plan.cells(), rehearsal_speed))
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
@@ -212,8 +218,10 @@ async def _carried_out(
             _write_results(folder, plan, asked.output)
         except* StoreError as group:
             raise _resumable(group, opening.run_id, standings) from None
-    if standings.interrupted:
-        return stop.exit_code
+    return stop.exit_code if standings.interrupted else _code(standings)
+
+
+def _code(standings: Standings) -> int:
     return 0 if standings.total("succeeded") == standings.planned else FAILED
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from beacon_cli.errors import UsageError
-from beacon_cli.model import ModalTarget, Schedule, Selection, SimulatedTarget, Spec
+from beacon_cli.model import ModalTarget, OpenaiTarget, Schedule, Selection, SimulatedTarget, Spec
 from beacon_cli.names import quoted, suggestion
 from beacon_cli.wiring import Show
 
@@ -89,6 +89,11 @@ def retargeted(spec: Spec, executor: str | None, *, speed: float) -> Spec:
             return msgspec.structs.replace(spec, target=target)
         case "modal" if isinstance(spec.target, ModalTarget):
             return spec
+        case "openai" if isinstance(spec.target, OpenaiTarget):
+            return spec
+        case "openai":
+            raise UsageError("--executor openai: the job names no endpoint; give it an executor.openai block")
         case "modal":
             raise UsageError("--executor modal: the job says nothing of Modal; give it an executor.modal block")
-    raise UsageError(f"--executor: there is no {quoted(executor)}{suggestion(executor, ('modal', 'simulated'))}")
+    known = ("modal", "openai", "simulated")
+    raise UsageError(f"--executor: there is no {quoted(executor)}{suggestion(executor, known)}")

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from beacon_cli import signals
 from beacon_cli.display.clean import clean
+from beacon_cli.display.words import count
 from beacon_cli.results import Standings
 
 
@@ -52,7 +53,7 @@ class Stop:
         calls = list(self._standings.open_calls)
         intents = self._standings.intents
         lines = [
-            f"beacon: stopped at once; {len(calls)} calls may still run and cost money",
+            f"beacon: stopped at once; {count(len(calls), 'call')} may still run and cost money",
             *(f"  {call_id}" for call_id in calls),
             *([f"  and {intents} more, whose ids had not come yet"] if intents else []),
             f"End them:  beacon reap {self._run_id}",

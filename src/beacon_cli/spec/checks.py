@@ -13,7 +13,7 @@ from beacon_cli import templates
 from beacon_cli.names import RegionNames, quoted, suggestion
 from beacon_cli.spec.complaints import Complaint, unquoted
 from beacon_cli.spec.source import Document, Items, Loc
-from beacon_cli.spec.values import whole
+from beacon_cli.spec.values import MOST_AT_ENDPOINTS, whole
 
 SETTINGS: dict[str, tuple[Loc, frozenset[str]]] = {
     "system_prompt": (("system_prompt",), frozenset({"system_prompt"})),
@@ -78,14 +78,18 @@ def unique(document: Document, *sections: Loc) -> Iterator[Complaint]:
 
 
 def limits(document: Document, gpus_total: int, gpus_per_region: int) -> Iterator[Complaint]:
-    """No limit is above the workspace's."""
+    """No limit is above the workspace's; endpoints take no GPU of it and have a limit of their own."""
+    bound = "the workspace's limit"
+    if isinstance(find(document.tree, "executor", "openai"), Mapping):
+        gpus_total = gpus_per_region = MOST_AT_ENDPOINTS
+        bound = "the limit at endpoints"
     for key, allowed in (("concurrency", gpus_total), ("per_region", gpus_per_region)):
         try:
             asked = whole(find(document.tree, "limits", key))
         except ValueError:
             continue
         if isinstance(asked, int) and asked > allowed:
-            message = f"is {asked:,}, but the workspace's limit is {allowed:,}; a job may lower it, never raise it"
+            message = f"is {asked:,}, but {bound} is {allowed:,}; a job may lower it, never raise it"
             yield Complaint(("limits", key), message)
 
 
@@ -145,7 +149,8 @@ def carried(document: Document) -> Iterator[Complaint]:
     if isinstance(arguments, Mapping):
         carrying = set(templates.names(arguments))
         yield from _not_carried(given - set(ignored), carrying)
-    elif find(tree, "executor") is None:  # beacon's own app gets whatever is given and not ignored
+    elif find(tree, "executor") is None or isinstance(find(tree, "executor", "openai"), Mapping):
+        # beacon's own app, and every endpoint, gets whatever is given and not ignored
         carrying = {carrier for name in given - set(ignored) for carrier in SETTINGS[name][1]}
     else:
         carrying = set()

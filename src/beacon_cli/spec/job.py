@@ -22,10 +22,13 @@ from pydantic_core import CoreSchema
 
 from beacon_cli.model import BreakerRule, Limits, RetryRule, Schedule, SimulatedTarget
 from beacon_cli.spec.values import (
+    MOST_AT_ENDPOINTS,
     ArgumentName,
+    ByRegion,
     Decimal,
     Duration,
     Flag,
+    HeaderName,
     Json,
     Label,
     ScheduleName,
@@ -192,18 +195,52 @@ class SimulatedPart(Part):
     cold: Annotated[Flag, Field(description="Whether containers have to start first.")] = _SIMULATED.cold
 
 
+class RatePart(Part):
+    """What an endpoint may be asked in a minute; beacon waits rather than ask for more."""
+
+    requests_per_minute: Annotated[Decimal | None, Field(gt=0, le=10_000_000)] = None
+    tokens_per_minute: Annotated[
+        Decimal | None, Field(gt=0, le=10_000_000_000, description="Prompt and answer together.")
+    ] = None
+
+
+class OpenaiPart(Part):
+    """An OpenAI-compatible endpoint, or one for each region."""
+
+    base_url: Annotated[
+        ByRegion,
+        Field(
+            description="As far as the version; one address, or one for each region.",
+            examples=["https://api.example/v1", {"us": "https://us.example/v1"}],
+        ),
+    ]
+    api_key_env: Annotated[
+        ByRegion | None,
+        Field(description="The environment variable that holds the key; never the key.", examples=["EXAMPLE_KEY"]),
+    ] = None
+    models: Annotated[dict[Label, Label], Field(description="The endpoint's names for the job's models.")] = {}
+    headers: Annotated[
+        dict[HeaderName, Text],
+        Field(description="Further headers; ${NAME} stands for an environment variable."),
+    ] = {}
+    stop: Annotated[list[Text], Field(description="An answer ends before any of these.")] = []
+    extra: Annotated[dict[Label, Json], Field(description="Further fields of the request, passed on.")] = {}
+    rate: RatePart | None = None
+
+
 class ExecutorPart(Part):
     """Who asks the models: one of these."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     modal: ModalPart | None = None
+    openai: OpenaiPart | None = None
     simulated: SimulatedPart | None = None
 
     @model_validator(mode="after")
     def _just_one(self) -> Self:
-        if (self.modal is None) == (self.simulated is None):
-            raise ValueError("needs exactly one of 'modal' and 'simulated'")
+        if sum(part is not None for part in (self.modal, self.openai, self.simulated)) != 1:
+            raise ValueError("needs exactly one of 'modal', 'openai' and 'simulated'")
         return self
 
 
@@ -255,6 +292,9 @@ class Job(Part):
             description="lockstep: all models finish a question before the next. lanes: each goes on by itself."
         ),
     ] = Schedule.LOCKSTEP
+    in_flight: Annotated[
+        Whole, Field(ge=1, le=MOST_AT_ENDPOINTS, description="With lanes: so many questions of one at once.")
+    ] = 1
     executor: Annotated[ExecutorPart | None, Field(description="Without it: beacon's own apps on Modal.")] = None
     ignore: Annotated[
         list[Word],

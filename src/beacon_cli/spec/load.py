@@ -13,11 +13,11 @@ import msgspec
 
 from beacon_cli import model
 from beacon_cli.errors import Fault, SpecError
-from beacon_cli.model import JsonObject, ModalTarget, Region, SimulatedTarget, Spec
+from beacon_cli.model import JsonObject, ModalTarget, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import RegionNames, quoted
-from beacon_cli.spec import checks, questions, source
+from beacon_cli.spec import checks, endpoints, questions, source
 from beacon_cli.spec.complaints import Complaint, faults, first, shape
-from beacon_cli.spec.job import Job, Part, QuestionList, QuestionPart
+from beacon_cli.spec.job import Job, OpenaiPart, Part, QuestionList, QuestionPart
 from beacon_cli.spec.source import Document
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
@@ -58,6 +58,8 @@ def parse(data: bytes, path: Path, allowed: Allowed) -> Spec:
         checks.limits(document, allowed.gpus_total, allowed.gpus_per_region),
         checks.placeholders(document),
         checks.carried(document),
+        endpoints.endpoints(document, names),
+        endpoints.strands(document),
     ):
         complaints += first(check)
     found = [*faults(document, complaints), *elsewhere]
@@ -117,7 +119,8 @@ def _spec(job: Job, asked: list[QuestionPart], names: RegionNames, allowed: Allo
         retry=_record(model.RetryRule, job.retry),
         breaker=_record(model.BreakerRule, job.breaker),
         schedule=job.schedule,
-        target=_target(job),
+        in_flight=job.in_flight,
+        target=_target(job, names),
         ignore=tuple(job.ignore),
     )
 
@@ -136,12 +139,33 @@ def _limits(job: Job, allowed: Allowed) -> model.Limits:
     return model.Limits(**(workspace | given))
 
 
-def _target(job: Job) -> model.Target:
+def _target(job: Job, names: RegionNames) -> model.Target:
     if job.executor and job.executor.modal:
         return _record(ModalTarget, job.executor.modal)
+    if job.executor and job.executor.openai:
+        return _endpoints(job.executor.openai, names)
     if job.executor and job.executor.simulated:
         return _record(SimulatedTarget, job.executor.simulated)
     return _own_app(job)
+
+
+def _endpoints(part: OpenaiPart, names: RegionNames) -> OpenaiTarget:
+    return OpenaiTarget(
+        base_url=_by_region(part.base_url, names),
+        api_key_env=None if part.api_key_env is None else _by_region(part.api_key_env, names),
+        models=part.models,
+        headers=part.headers,
+        stop=tuple(part.stop),
+        extra=part.extra,
+        rate=_record(model.Rate, part.rate),
+    )
+
+
+def _by_region(value: str | dict[str, str], names: RegionNames) -> str | dict[str, str]:
+    """The value, with its regions by id."""
+    if isinstance(value, str):
+        return value
+    return {region.id: word for name, word in value.items() if (region := names.get(name))}
 
 
 def _own_app(job: Job) -> ModalTarget:

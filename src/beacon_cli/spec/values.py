@@ -19,6 +19,8 @@ from beacon_cli.spec.source import Plain
 
 LONGEST_ID = 200
 LONGEST_DURATION = 30 * 24 * 3600.0
+MOST_AT_ENDPOINTS = 1_000
+"""Executions in flight at endpoints, which take no GPU of the workspace."""
 
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
@@ -33,6 +35,7 @@ _SECONDS = (3600.0, 60.0, 1.0, 0.001)
 _DIGITS = 20
 """The longest number in 64 bits, its sign included."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 
 
 def text(value: str) -> str:
@@ -71,6 +74,30 @@ def argument_name(value: str) -> str:
     if not _NAME.fullmatch(value) or len(value) > LONGEST_ID:
         raise ValueError(f"{quoted(value)} is no name for an argument; use letters, digits and underscores")
     return str(value)
+
+
+def header_name(value: str) -> str:
+    """The name of an HTTP header.
+
+    Raises:
+        ValueError: it is no such name.
+    """
+    if not _HEADER.fullmatch(value):
+        raise ValueError(f"{quoted(value)} is no name for a header")
+    return str(value)
+
+
+def by_region(value: Any) -> Any:
+    """One word for all regions, or a mapping from region to word.
+
+    Raises:
+        ValueError: neither.
+    """
+    if isinstance(value, str):
+        return _unsaid(value)
+    if isinstance(value, dict) and value and all(isinstance(word, str) for word in value.values()):
+        return {label(region): _unsaid(word) for region, word in value.items()}
+    raise ValueError("must be text, or a mapping from region to text")
 
 
 def decimal(value: Any) -> Any:
@@ -145,6 +172,14 @@ def schedule(value: Any) -> Any:
     return Schedule(value)
 
 
+def _unsaid(value: str) -> str:
+    """A label, whose complaint does not repeat what may be a credential."""
+    try:
+        return label(value)
+    except ValueError:
+        raise ValueError("must be printable text of one line") from None
+
+
 def free(value: Any) -> Any:
     """A value whose kind nobody prescribes, as JSON types: plain scalars are numbers, true, false or else text.
 
@@ -205,6 +240,19 @@ Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(flag)]
 ScheduleName: TypeAlias = Annotated[Schedule, BeforeValidator(schedule)]
 ArgumentName: TypeAlias = Annotated[str, AfterValidator(argument_name)]
+HeaderName: TypeAlias = Annotated[str, AfterValidator(header_name)]
+ByRegion: TypeAlias = Annotated[
+    str | dict[str, str],
+    PlainValidator(by_region),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
+            ]
+        }
+    ),
+]
 Json: TypeAlias = Annotated[Any, PlainValidator(free), WithJsonSchema({})]
 Duration: TypeAlias = Annotated[
     float,

@@ -90,7 +90,7 @@ ADDED = [
         "5:44: contexts[1].id: the id 'c' is used already on line 5",
     ),
     # executors
-    ("executor: {}", "5:11: executor: needs exactly one of 'modal' and 'simulated'"),
+    ("executor: {}", "5:11: executor: needs exactly one of 'modal', 'openai' and 'simulated'"),
     ("executor: {modal: {function: f, arguments: {p: x}}}", "5:19: executor.modal.app: is missing"),
     (
         "executor: {modal: {app: a, function: f, arguments: {}}}",

@@ -1,0 +1,109 @@
+"""A whole run against an endpoint that fails in every way now and then, over real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+from tests.support.endpoint import Asked, Reply, answer, plain, raw, serving
+from tests.support.jobs import US, spec
+from tests.support.scripted import started
+
+from beacon_cli import conduct
+from beacon_cli import events as ev
+from beacon_cli.executors.openai import OpenaiExecutor
+from beacon_cli.journal import MemoryJournal
+from beacon_cli.model import Limits, Model, OpenaiTarget, Question, RetryRule, Schedule
+from beacon_cli.plan import Plan
+from beacon_cli.queues.memory import MemoryQueue
+from beacon_cli.results import Standings, fold
+
+pytestmark = pytest.mark.anyio
+
+REQUESTS = 2_000
+AT_ONCE = 50
+HALF = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"choices"'
+FAULTS: tuple[Reply, ...] = (
+    plain(429, b'{"error": {"message": "slow down"}}'),
+    plain(429, b'{"error": {"message": "slow down"}}', retry_after="0.01"),
+    plain(500, b"oops", "text/plain"),
+    plain(503, b'{"detail": "loading"}', retry_after="0"),
+    plain(200, b'{"choices": [{"mess'),
+    plain(200, b'{"error": {"message": "out of memory"}}'),
+    raw(HALF, reset=True),
+    raw(reset=True),
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The HTTP library knows asyncio alone."""
+    return "asyncio"
+
+
+async def _never() -> AsyncIterator[str]:
+    await anyio.sleep_forever()
+    yield "never"
+
+
+def job(url: str) -> Plan:
+    """2,000 questions to one model in lanes."""
+    return Plan(
+        spec(
+            regions=(US,),
+            models=(Model(id="m"),),
+            questions=tuple(Question(id=f"q{number}", text=f"{number}?") for number in range(REQUESTS)),
+            target=OpenaiTarget(base_url=url),
+            limits=Limits(concurrency=AT_ONCE, per_region=AT_ONCE, timeout=30.0),
+            retry=RetryRule(attempts=20, first=0.01, longest=0.05),
+            schedule=Schedule.LANES,
+            in_flight=AT_ONCE,
+        )
+    )
+
+
+async def test_every_execution_is_answered_where_one_request_in_ten_fails() -> None:
+    """2,000 requests, 10 % faults of eight kinds: each gets its own answer, never too many at once.
+
+    The count of requests in flight, and which were asked, are the server's own.
+    """
+    rng = random.Random(7)  # noqa: S311 - which faults come does not matter
+
+    async def reply(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.001)
+        text = asked.json["messages"][-1]["content"]
+        fault = rng.choice(FAULTS) if rng.random() < 0.1 else None
+        await (fault or answer(f"answer to {text}"))(asked, writer)
+
+    journal = MemoryJournal()
+    async with serving(reply) as server:
+        plan = job(server.url)
+        async with OpenaiExecutor(plan.spec.target, limits=plan.spec.limits, environ={}) as executor:  # type: ignore[arg-type]
+            await executor.prepare(plan.cells())
+            await conduct.conduct(
+                plan,
+                opening=started(plan),
+                recorder=conduct.Recorder(journal, Standings(), []),
+                queue=MemoryQueue(),
+                executor=executor,
+                stops=_never(),
+                clock=time.time,
+                rand=rng.random,
+            )
+    standings = fold(journal.events)
+    assert standings.total("succeeded") == REQUESTS
+    assert standings.open_calls == {}
+    assert server.peak <= AT_ONCE
+    assert len(server.asked) == standings.total("retries") + REQUESTS
+    said = {event.execution: event.answer.response for event in _of(journal.events, ev.AttemptSucceeded)}
+    assert said == {each.id: f"answer to {each.question.text}" for each in plan.executions()}
+    assert min(event.slots for event in _of(journal.events, ev.RegionPaced)) < AT_ONCE
+
+
+def _of(events: list[ev.Event], kind: type[Any]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]

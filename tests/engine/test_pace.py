@@ -1,0 +1,181 @@
+"""A region's pace: fewer at once where the provider asks for it, evenly within a rate; lanes of several."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from tests.support import virtual
+from tests.support.jobs import EU, US, spec
+from tests.support.scripted import Scripted, Told, run
+
+from beacon_cli import events as ev
+from beacon_cli.model import (
+    ErrorKind,
+    Execution,
+    Failed,
+    Limits,
+    Model,
+    OpenaiTarget,
+    Outcome,
+    Question,
+    Rate,
+    RetryRule,
+    Schedule,
+    Spec,
+    Succeeded,
+)
+
+QUESTIONS = tuple(Question(id=f"q{number}", text=f"Question {number}?") for number in range(60))
+BACKENDS = pytest.mark.parametrize("backend", [virtual.trio, virtual.asyncio])
+
+
+def endpoint_job(
+    *, rate: Rate | None = None, most: int = 8, in_flight: int = 8, questions: int = 60, **more: object
+) -> Spec:
+    """One model behind one endpoint in one region, in lanes."""
+    return spec(
+        **{
+            "regions": (US,),
+            "models": (Model(id="m"),),
+            "questions": QUESTIONS[:questions],
+            "target": OpenaiTarget(base_url="https://api.example/v1", rate=rate or Rate()),
+            "limits": Limits(concurrency=most, per_region=most),
+            "schedule": Schedule.LANES,
+            "in_flight": in_flight,
+            "retry": RetryRule(attempts=20, first=0.1, longest=1.0),
+            **more,
+        }
+    )
+
+
+def throttled(retry_after: float | None = None) -> Failed:
+    """The provider asks for fewer requests."""
+    return Failed(kind=ErrorKind.THROTTLED, message="slow down", transient=True, retry_after=retry_after)
+
+
+def begun(executor: Scripted) -> list[float]:
+    """When the attempts began."""
+    return [at for at, _, _ in executor.began]
+
+
+def paced(told: Told) -> list[int]:
+    """How many at once, as it was said."""
+    return [event.slots for event in told.of(ev.RegionPaced)]
+
+
+@BACKENDS
+def test_a_lane_has_so_many_questions_in_flight(backend: virtual.Backend) -> None:
+    """With `in_flight: 4` a lane has four questions in flight, begins them in order, and asks each once."""
+    executor = Scripted(seconds=lambda execution: 1.0 + execution.order % 3)
+    told = run(endpoint_job(in_flight=4), executor, backend=backend)
+    assert told.standings.total("succeeded") == 60
+    assert executor.peak == 4
+    orders = [execution.order for _, execution, _ in executor.began]
+    assert len(set(orders)) == 60
+    assert all(later - earlier > -4 for earlier, later in pairwise(orders))
+
+
+@BACKENDS
+def test_the_pace_falls_by_half_and_grows_by_one(backend: virtual.Backend) -> None:
+    """What was in flight together slows the region once, from 8 to 4; then it is one more for each round."""
+    executor = Scripted()
+
+    def script(execution: Execution, number: int) -> Outcome:
+        del number
+        first_round = executor.finished <= 8 and execution.order < 8
+        return throttled() if first_round else Succeeded(response="a")
+
+    executor.script = script
+    told = run(endpoint_job(), executor, backend=backend)
+    assert told.standings.total("succeeded") == 60
+    assert paced(told) == [4, 5, 6, 7, 8]
+    assert executor.peak == 8
+
+
+@BACKENDS
+def test_a_provider_with_room_for_three_is_left_in_peace(backend: virtual.Backend) -> None:
+    """Where more than three at once are refused, the pace settles around three and every question is answered."""
+    executor = Scripted()
+
+    def script(execution: Execution, number: int) -> Outcome:
+        del execution, number
+        return throttled() if len(executor.in_flight) >= 3 else Succeeded(response="a")
+
+    executor.script = script
+    told = run(endpoint_job(), executor, backend=backend)
+    assert told.standings.total("succeeded") == 60
+    assert min(paced(told)) <= 2
+    assert max(paced(told)[2:]) <= 5
+
+
+@BACKENDS
+def test_failures_of_the_provider_stop_the_growth(backend: virtual.Backend) -> None:
+    """After a 5xx a slowed region grows no more until a whole round has gone well; a 5xx alone slows nothing."""
+    broken = Failed(kind=ErrorKind.PLATFORM, message="HTTP 500", transient=True)
+    executor = Scripted()
+
+    def script(execution: Execution, number: int) -> Outcome:
+        if number == 1 and execution.order < 8:
+            return throttled()
+        return broken if number == 2 and execution.order < 4 else Succeeded(response="a")
+
+    executor.script = script
+    told = run(endpoint_job(questions=12), executor, backend=backend)
+    assert told.standings.total("succeeded") == 12
+    assert paced(told)[:2] == [4, 4]
+    assert "fails" in told.of(ev.RegionPaced)[1].reason
+    alone = run(
+        endpoint_job(questions=9), Scripted(lambda _, number: broken if number == 1 else Succeeded(response="a"))
+    )
+    assert paced(alone) == []
+
+
+@BACKENDS
+def test_a_region_waits_as_long_as_it_is_asked_to(backend: virtual.Backend) -> None:
+    """After `Retry-After: 30` nothing more is asked of that endpoint for 30 s; another endpoint goes on."""
+    target = OpenaiTarget(base_url={"us": "https://us.example/v1", "eu": "https://eu.example/v1"})
+    executor = Scripted(
+        lambda execution, number: (
+            throttled(30.0)
+            if number == 1 and execution.order == 0 and execution.region.id == "us"
+            else Succeeded(response="a")
+        )
+    )
+    job = endpoint_job(questions=8, in_flight=1, regions=(US, EU), target=target)
+    told = run(job, executor, backend=backend)
+    assert told.standings.total("succeeded") == 16
+    of_us = [at for at, execution, _ in executor.began if execution.region.id == "us"]
+    assert of_us[0] == 0.0
+    assert min(of_us[1:]) >= 34.0
+    assert max(at for at, execution, _ in executor.began if execution.region.id == "eu") == pytest.approx(28.0)
+
+
+@BACKENDS
+def test_requests_are_spread_over_the_minute(backend: virtual.Backend) -> None:
+    """At 120 requests a minute one begins every half second, whatever may be in flight."""
+    executor = Scripted(seconds=lambda _: 0.1)
+    told = run(endpoint_job(rate=Rate(requests_per_minute=120)), executor, backend=backend)
+    assert told.standings.total("succeeded") == 60
+    assert begun(executor) == pytest.approx([number / 2 for number in range(60)])
+
+
+@BACKENDS
+def test_regions_behind_one_endpoint_share_its_rate(backend: virtual.Backend) -> None:
+    """Two regions at one address together keep to its rate; the wait is no part of an attempt's time."""
+    job = endpoint_job(rate=Rate(requests_per_minute=60), regions=(US, EU), questions=10)
+    executor = Scripted(seconds=lambda _: 0.1)
+    told = run(job, executor, backend=backend)
+    assert sorted(begun(executor)) == pytest.approx(list(range(20)))
+    assert [event.seconds for event in told.of(ev.AttemptSucceeded)] == pytest.approx([0.1] * 20)
+
+
+@BACKENDS
+def test_tokens_are_counted_as_they_were_used(backend: virtual.Backend) -> None:
+    """At 600 tokens a minute, answers of 10 tokens come once a second: what was reported corrects the estimate."""
+    usage = {"usage": {"total_tokens": 10}}
+    executor = Scripted(lambda _, __: Succeeded(response="a", provenance=usage), seconds=lambda _: 0.1)
+    job = endpoint_job(rate=Rate(tokens_per_minute=600), in_flight=1)
+    run(job, executor, backend=backend)
+    times = begun(executor)
+    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx([1.0] * 59)
