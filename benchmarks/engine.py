@@ -155,7 +155,7 @@ def overhead(runs: int) -> None:
             real.append(wall / plan.lower_bound(_looked_up(took)))
         for name, ratios in (("as drawn", drawn), ("as taken", real)):
             print(
-                f"{schedule.value:9} 72 executions of 30 to 50 ms, wall over the bound, times {name}, {runs} runs: "
+                f"{schedule.value:9} 72 executions of 30 to 50 ms, wall over bound, times {name}, {runs} runs: "
                 f"min {min(ratios):.3f}  median {statistics.median(ratios):.3f}  max {max(ratios):.3f}"
             )
 
