@@ -34,8 +34,7 @@ def lock(path: Path, what: str, disk: Disk) -> Iterator[None]:
     try:
         with explained(path):
             _take(descriptor, what)
-            disk.truncate(descriptor, 0)
-            write_all(disk, descriptor, str(os.getpid()).encode("ascii"))
+        _leave_number(descriptor, disk)
         yield
     finally:
         os.close(descriptor)
@@ -64,6 +63,16 @@ def _take(descriptor: int, what: str) -> None:
             return
         time.sleep(_BETWEEN_TRIES)  # `is_locked` of another process may stand in the way for a moment
     raise StoreError(f"{what} is being written by {_holder(descriptor)}; wait until that one has ended, or end it")
+
+
+def _leave_number(descriptor: int, disk: Disk) -> None:
+    """Say who holds the lock, if there is room for it: a full disk must not keep calls from being ended."""
+    try:
+        disk.truncate(descriptor, 0)
+        write_all(disk, descriptor, str(os.getpid()).encode("ascii"))
+    except OSError:
+        with suppress(OSError):
+            disk.truncate(descriptor, 0)
 
 
 def _holder(descriptor: int) -> str:

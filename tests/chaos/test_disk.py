@@ -18,6 +18,7 @@ from tests.support.remembering import Desk
 
 from beacon_cli.errors import StoreError
 from beacon_cli.operations import carry_out
+from beacon_cli.runs import RunFolder
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -152,6 +153,16 @@ def test_reap_without_room_to_write(house: House, told: Told) -> None:
     assert len(reaped.err.splitlines()) == 1
     assert not house.provider.alive(house.executions("r"))
     assert house.beacon("reap", "r").code == 0
+
+
+def test_a_lock_without_its_number_is_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
+    """Where there is no room for the holder's number, the run is held all the same, by nobody in particular."""
+    told("a lock on a full disk")
+    desk = Desk(tmp_path, monkeypatch, small=True)
+    assert carry_out.run(desk.order()) == 0
+    holder, other = RunFolder(desk.run_folder(), FaultyDisk(3)), RunFolder(desk.run_folder())
+    with holder.writing(), pytest.raises(StoreError, match="written by another process"), other.writing():
+        pass
 
 
 def test_a_home_that_cannot_be_written(house: House, told: Told) -> None:
