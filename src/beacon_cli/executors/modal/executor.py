@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -26,12 +26,12 @@ from beacon_cli.errors import StartError
 from beacon_cli.executors.modal import calls
 from beacon_cli.executors.modal.border import line, start_error, told
 from beacon_cli.executors.modal.bridge import theirs
+from beacon_cli.executors.modal.containers import ModalContainers
+from beacon_cli.executors.modal.pools import Handle, Pool, Unfound, find
 from beacon_cli.model import ErrorKind, Execution, Failed, Limits, ModalTarget, Model, Outcome, Region, Sampling
 from beacon_cli.ports import Placed
 
 _SPAWN_LIMIT = 60.0
-
-_Handle: TypeAlias = "modal.Function[Any, Any, Any]"
 
 
 class ModalExecutor:
@@ -57,9 +57,10 @@ class ModalExecutor:
         self._server_url = server_url
         self._token = token
         self._patience = patience
-        self._functions: dict[tuple[str, str], _Handle] = {}
+        self._functions: dict[tuple[str, str], Handle] = {}
         self._stack = AsyncExitStack()
         self._client: modal.Client
+        self._containers: ModalContainers
 
     async def __aenter__(self) -> Self:
         # Read by the SDK at each use. What the user has set holds.
@@ -70,6 +71,7 @@ class ModalExecutor:
             with anyio.fail_after(self._patience):
                 await self._reach()
                 await self._connect()
+                self._containers = ModalContainers(self._target, self._client)
         except BaseException as error:
             await self.__aexit__(None, None, None)
             if isinstance(error, TimeoutError):
@@ -85,6 +87,11 @@ class ModalExecutor:
         self._functions.clear()
         with anyio.CancelScope(shield=True):
             await self._stack.aclose()
+
+    @property
+    def containers(self) -> ModalContainers:
+        """The containers behind the cells; see `ports.Executor.containers`."""
+        return self._containers
 
     async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
         """Look up every function or method that will be called; see `ports.Executor.prepare`."""
@@ -166,24 +173,13 @@ class ModalExecutor:
         self, region: Region, model: Model, missing: dict[str, None], problems: list[StartError]
     ) -> None:
         """Look one pair up. What is not there is added to `missing`, what else is wrong to `problems`."""
-        values = templates.cell_values(region, model)
-        app = str(templates.fill(self._target.app, values))
-        name = str(templates.fill(self._target.function or self._target.cls or "", values))
+        pool = Pool.of(self._target, region, model)
         try:
-            if self._target.function is not None:
-                function: _Handle = modal.Function.from_name(app, name, client=self._client)
-            else:
-                parameters: Mapping[str, Any] = templates.fill(self._target.parameters, values)
-                method = str(templates.fill(self._target.method or "", values))
-                cls = modal.Cls.from_name(app, name, client=self._client)
-                await theirs(cls.hydrate.aio())
-                name = f"{name}.{method}"
-                function = getattr(cls(**parameters), method)
-            await theirs(function.hydrate.aio())
+            function = await find(pool, self._client)
         except sdk.NotFoundError:
-            missing[f"{name} in app {app}"] = None
-        except (sdk.InvalidError, TypeError) as error:
-            problems.append(StartError(f"{name} in app {app} does not fit the job: {line(error)}"))
+            missing[f"{pool.called} in app {pool.app}"] = None
+        except (sdk.InvalidError, TypeError, Unfound) as error:
+            problems.append(StartError(f"{pool.called} in app {pool.app} does not fit the job: {line(error)}"))
         except sdk.Error as error:
             problems.append(start_error(error, self._url()))
         else:
