@@ -292,8 +292,8 @@ class Workspace(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """No input is lost: with nobody holding GPUs idle for ever, all that wait come to an end."""
-        self.take(self.fleet.advance(self.now))
         for pool in POOLS:
+            self.take(self.fleet.advance(self.now))
             self.maximum[pool] = 1
             self.take(self.fleet.scale(pool, Scaling(), self.now))
         for _ in range(20 * (self.count + 5)):

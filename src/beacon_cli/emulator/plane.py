@@ -112,7 +112,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
         await self._answer(stream, self._cancel)
 
     async def FunctionGetCurrentStats(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-        """Count a function's inputs and containers."""
+        """Count a function's inputs and containers, those that start or stand idle included."""
         await self._answer(stream, self._stats)
 
     async def FunctionGetSchedulingParams(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
