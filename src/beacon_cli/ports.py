@@ -87,6 +87,13 @@ class Containers(Protocol):
         Models that are asked through one function share its pool. Printable ASCII on one line.
         """
 
+    def width(self, pool: str, inputs: int) -> int:
+        """How many containers the pool has at most while so many of its inputs are in flight.
+
+        One for a class with its parameters, which has to be deployed with `max_containers=1`; one for each input
+        of a function, which scales as it likes.
+        """
+
     async def standing(self, pool: str) -> PoolStanding | None:
         """How the pool stands now. None: the provider could not be asked, which says nothing about its GPUs."""
 
@@ -130,8 +137,12 @@ class Turn(Protocol):
 class Queue(Protocol):
     """Says who may work in a region now. One for each run."""
 
-    def turn(self, region: Region, models: Sequence[Model], executions: int) -> AbstractAsyncContextManager[Turn]:
+    def turn(
+        self, region: Region, models: Sequence[Model], executions: int
+    ) -> AbstractAsyncContextManager[Turn | Over]:
         """Wait for the region's turn, hold it for the body, give it back after.
+
+        Gives why there is none, where somebody cancelled it or the queue refuses it.
 
         Args:
             region: where.
@@ -139,8 +150,7 @@ class Queue(Protocol):
             executions: how many are pending there.
 
         Raises:
-            QueueError: the run may not wait, or is refused; the message says why.
-            StoreError: the store failed.
+            StoreError: the store failed, and did not come back within a while.
         """
 
 
@@ -265,7 +275,17 @@ class Journal(Protocol):
         """
 
 
-class Display(Protocol):
+class Listener(Protocol):
+    """Is told of a run's events."""
+
+    async def handle(self, event: Event, standings: Standings) -> None:
+        """`event` is on disk and `standings` hold it. Whoever said it waits until this returns.
+
+        The same `standings` object is given each time; it is read here and between calls, never changed.
+        """
+
+
+class Display(Listener, Protocol):
     """Shows a run while it goes on. Used as `async with display:` around the run; its owner closes it.
 
     It is told of each event after the journal has it. What cannot be shown (a closed pipe, a full disk behind a

@@ -41,9 +41,14 @@ class ModalContainers:
         """The key of the pair's pool; see `ports.Containers.pool`."""
         return Pool.of(self._target, region, model).key()
 
+    def width(self, pool: str, inputs: int) -> int:
+        """See `ports.Containers.width`."""
+        parsed = Pool.parse(pool)
+        return 1 if parsed is not None and parsed.cls is not None else inputs
+
     async def standing(self, pool: str) -> PoolStanding | None:
         """See `ports.Containers.standing`; what the numbers mean stands at the head of this file."""
-        return await self._asked(pool, _standing)
+        return await self._asked(pool, _standing, missing=PoolStanding(alive=0, running=0, backlog=0))
 
     async def window(self, pool: str) -> Window | None:
         """See `ports.Containers.window`."""
@@ -61,8 +66,13 @@ class ModalContainers:
 
         return await self._asked(pool, rewarm) or False
 
-    async def _asked(self, key: str, question: Callable[[Handle], Awaitable[_Answer]]) -> _Answer | None:
-        """What Modal answers; None where anything fails: to say why is the business of calls, not of counts."""
+    async def _asked(
+        self, key: str, question: Callable[[Handle], Awaitable[_Answer]], *, missing: _Answer | None = None
+    ) -> _Answer | None:
+        """What Modal answers; None where anything fails: to say why is the business of calls, not of counts.
+
+        `missing` is the answer for a pool that is not deployed: whatever it had is gone.
+        """
         pool = Pool.parse(key)
         if pool is None:
             return None
@@ -70,6 +80,9 @@ class ModalContainers:
             try:
                 function = self._found.get(key) or await find(pool, self._client)
                 answer = await question(function)
+            except modal.exception.NotFoundError:
+                self._found.pop(key, None)
+                return missing
             except Exception:  # noqa: BLE001 - whatever the SDK raises: not known
                 self._found.pop(key, None)  # an app that was stopped and deployed anew has other ids
             else:
