@@ -204,7 +204,7 @@ class TestCaps:
         assert [(each.region, each.pool) for each in answer.cool] == [("r1", "p1"), ("r1", "p2")]
 
     def test_what_an_earlier_ticket_takes_over_is_not_cooled(self, given: Given) -> None:
-        """A job whose models are warm in every region gets them everywhere: none of them has to end for another."""
+        """A job whose models are warm in every region gets them everywhere: none has to end for another."""
         store, _ = given
         for region in ("us", "eu", "asia"):
             ticket, token = turn(store, "a", region)
