@@ -32,6 +32,8 @@ def run(
         str | None, typer.Option("--run-id", metavar="ID", help="Name the run yourself.", show_default=False)
     ] = None,
     output: options.Output = None,
+    priority: options.PriorityName = "normal",
+    no_wait: options.NoWait = False,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the interrupted run that this command began, if there is one."),
@@ -53,6 +55,8 @@ def run(
         run_id=run_id,
         output=output,
         resume=resume,
+        priority=orders.priority(priority),
+        wait=not no_wait,
         show=orders.show(json=json, quiet=quiet),
     )
     raise typer.Exit(carry_out.run(order))
@@ -66,6 +70,8 @@ def resume(
     ] = False,
     speed: options.Speed = 10.0,
     output: options.Output = None,
+    priority: options.PriorityName = "normal",
+    no_wait: options.NoWait = False,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -77,7 +83,13 @@ def resume(
     raise typer.Exit(
         carry_out.go_on(
             orders.Continuation(
-                run=run, amend=amend, speed=speed, output=output, show=orders.show(json=json, quiet=quiet)
+                run=run,
+                amend=amend,
+                speed=speed,
+                output=output,
+                priority=orders.priority(priority),
+                wait=not no_wait,
+                show=orders.show(json=json, quiet=quiet),
             )
         )
     )
@@ -88,6 +100,8 @@ def retry(
     *,
     speed: options.Speed = 10.0,
     output: options.Output = None,
+    priority: options.PriorityName = "normal",
+    no_wait: options.NoWait = False,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -99,7 +113,13 @@ def retry(
     raise typer.Exit(
         carry_out.go_on(
             orders.Continuation(
-                run=run, again=True, speed=speed, output=output, show=orders.show(json=json, quiet=quiet)
+                run=run,
+                again=True,
+                speed=speed,
+                output=output,
+                priority=orders.priority(priority),
+                wait=not no_wait,
+                show=orders.show(json=json, quiet=quiet),
             )
         )
     )

@@ -179,9 +179,11 @@ def _waiting_cells(region: RegionStatus, each: Waiter, now: datetime | None) -> 
     }
 
 
-def _rows(title: str, columns: Mapping[str, int], rows: Sequence[Mapping[str, Text]], width: int) -> RenderableType:
+def _rows(
+    title: str, columns: Mapping[str, int], rows: Sequence[Mapping[str, Text]], width: int
+) -> RenderableType:
     widths = {heading: max(len(heading), *(row[heading].cell_len for row in rows)) for heading in columns}
-    last = next(reversed(columns))
+    last = list(columns)[-1]
     if last == "models in flight":
         widths[last] = min(widths[last], 30)  # it wraps
     spared = sorted((heading for heading, rank in columns.items() if rank), key=lambda each: -columns[each])

@@ -46,7 +46,7 @@ def run(order: Order, disk: Disk = DISK) -> int:
     spec = retargeted(selection.narrow(spec, order.selection, settings.regions), order.executor, speed=order.speed)
     begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
-        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
+        return go_on(_continued(begun, order), disk)
     return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))
 
 
@@ -61,6 +61,17 @@ def go_on(continuation: Continuation, disk: Disk = DISK) -> int:
     settings = wiring.settings()
     folder = _chosen(Runs(settings.home, disk), continuation)
     return anyio.run(partial(_go_on, continuation, settings, folder, disk))
+
+
+def _continued(run: str, order: Order) -> Continuation:
+    return Continuation(
+        run=run,
+        speed=order.speed,
+        output=order.output,
+        priority=order.priority,
+        wait=order.wait,
+        show=order.show,
+    )
 
 
 def _chosen(runs: Runs, continuation: Continuation) -> RunFolder:

@@ -58,6 +58,17 @@ def show(*, json: bool, quiet: bool) -> Show:
     return Show(progress=not quiet, json=json)
 
 
+def priority(name: str) -> Priority:
+    """The priority that `--priority` names.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name.lower() not in list(Priority):
+        raise UsageError(f"--priority: there is no {quoted(name)}{suggestion(name, list(Priority))}")
+    return Priority(name.lower())
+
+
 def select(
     regions: list[str] | None,
     models: list[str] | None,

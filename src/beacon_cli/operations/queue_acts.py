@@ -17,7 +17,7 @@ from beacon_cli.operations import taking_turns
 from beacon_cli.operations.queue_status import region_id, snapshot
 from beacon_cli.runs import Runs, RunState
 from beacon_cli.settings import Settings
-from beacon_cli.tickets import Snapshot
+from beacon_cli.tickets import FailedExecution, Snapshot
 
 
 def cancel(run: str, *, region: str, rehearsal: bool) -> None:
@@ -35,7 +35,7 @@ def cancel(run: str, *, region: str, rehearsal: bool) -> None:
         now = store.snapshot()
         where = region_id(region, settings, tuple(now.regions)) if region else None
         run_id = _matched(run, _queued(now)) or run
-        standing = {where_it_is: how for where_it_is, how in _standing(now, run_id)}
+        standing = dict(_standing(now, run_id))
         regions = store.cancel(run_id, where, settings.user or taking_turns.user())
     if not regions:
         raise UsageError(_not_there(run_id, settings, rehearsal=rehearsal, region=where or ""))
@@ -84,9 +84,8 @@ def failed(*, rehearsal: bool, as_json: bool) -> None:
         StoreError: the store failed.
     """
     store = wiring.store_if_any(wiring.settings(), rehearsal=rehearsal)
-    if store is None:
-        found = ()
-    else:
+    found: tuple[FailedExecution, ...] = ()
+    if store is not None:
         with closing(store):
             found = store.failures()
     if as_json:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 
 import msgspec
 
@@ -69,7 +70,7 @@ def watch(*, region: str, url: str, rehearsal: bool) -> int:
     with _looking(region, url, rehearsal=rehearsal) as look, signals.caught(end):
         pane, view, trouble = Pane(sys.stdout), queue_view.read(look()), ""
         while True:
-            pane.paint(lambda width, seen=view: queueing.status(seen, width), trouble)
+            pane.paint(partial(queueing.status, view), trouble)
             if over.wait(_EVERY) or pane.is_closed:
                 return 0 if heard in ([], [signal.SIGINT]) else 128 + heard[0]
             try:

@@ -6,7 +6,7 @@ and nothing of it is shown but what was checked.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import msgspec
@@ -41,7 +41,7 @@ class Server:
         self._shown = quoted(str(address.copy_with(userinfo=b"")))
         self._client = httpx.Client(timeout=PATIENCE, headers={"accept": "application/json"})
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
