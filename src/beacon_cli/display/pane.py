@@ -27,7 +27,7 @@ class Pane:
         self.is_closed = False
 
     def paint(self, draw: Callable[[int], RenderableType], trouble: str = "") -> None:
-        """Draw what `draw` gives for the width, cut where the height ends; under it what went wrong, if anything."""
+        """Draw what `draw` gives for the width, cut where the height ends; with what went wrong under it."""
         width, height = self._console.size
         room = max(1, height - 1 - bool(trouble))
         lines = self._encoded(draw(width), width)

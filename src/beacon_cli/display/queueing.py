@@ -1,4 +1,4 @@
-"""The tables of `beacon queue-status` and of what went wrong in the queue. Pure: plain data in, renderables out."""
+"""The tables of `beacon queue-status` and `beacon queue`. Pure: plain data in, renderables out."""
 
 from __future__ import annotations
 
