@@ -193,7 +193,9 @@ class Kept(MemoryJournal):
 class Runner:
     """A run as a process carries it out, on a store that others share."""
 
-    def __init__(self, store: Any, executor: Housed, run: str = "a", spec: Spec | None = None, **more: Any) -> None:
+    def __init__(
+        self, store: Any, executor: Housed, run: str = "a", spec: Spec | None = None, **more: Any
+    ) -> None:
         self.plan = Plan(spec or job())
         self.executor = executor
         self.journal = Kept()
