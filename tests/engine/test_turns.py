@@ -16,6 +16,7 @@ from beacon_cli import events as ev
 from beacon_cli import queue_check
 from beacon_cli.counts import RegionState
 from beacon_cli.errors import QueueError, StoreError
+from beacon_cli.ports import Store
 from beacon_cli.queues import memory
 from beacon_cli.tickets import Caps, Entered, Granted, HowEnded, Part, Snapshot, TicketState
 from beacon_cli.turns import waiting
@@ -39,7 +40,7 @@ def answered(runner: Runner) -> Counter[str]:
     return Counter(event.execution for event in runner.journal.of(ev.AttemptSucceeded))
 
 
-def line(store: memory.TabledStore) -> Snapshot:
+def line(store: Store) -> Snapshot:
     """The queue, whose log has to be in order."""
     assert queue_check.check(store.log()).violations == ()
     return store.snapshot()
@@ -68,8 +69,7 @@ def test_a_blocked_event_loop_costs_no_turn() -> None:
 
     def covet() -> None:
         while not over.wait(0.01):
-            for each in store.snapshot().regions["us"].active:
-                taken.append(store.reclaim(each.id, "host:thief"))
+            taken.extend(store.reclaim(each.id, "host:thief") for each in store.snapshot().regions["us"].active)
 
     def block() -> None:
         if not taken:

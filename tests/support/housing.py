@@ -26,7 +26,7 @@ LEASE = 0.3
 
 
 class Building:
-    """Where the containers of all runs live: pool by key, `running` inputs of each, and the most that ever lived."""
+    """Where the containers of all runs live, by the key of their pool; `peak` is the most that ever lived."""
 
     def __init__(self) -> None:
         self.alive: dict[str, int] = {}

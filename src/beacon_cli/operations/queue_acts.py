@@ -164,4 +164,6 @@ def _not_there(run: str, settings: Settings, *, rehearsal: bool, region: str = "
         return f"{said}: it is a rehearsal, whose queue is another; add --rehearsal"
     if summary.state is RunState.RUNNING:
         return f"{said}: it works without a turn; stop it with Ctrl-C where it runs"
-    return f"{said}, and no process carries it out; end its calls:  beacon reap {summary.run_id}"
+    if summary.open_calls:
+        return f"{said}, and no process carries it out; end its calls:  beacon reap {summary.run_id}"
+    return f"{said}: it was interrupted; go on:  beacon resume {summary.run_id}"

@@ -268,10 +268,9 @@ class TicketQueue:
 
     async def _left_warm(self, pools: Mapping[str, int]) -> dict[str, int]:
         """Those of these pools that may have containers, as far as the provider says so in time."""
-        warm = dict(pools)
         with anyio.move_on_after(_LEAVING):
-            warm = await self._mender.warm(pools)
-        return warm
+            return await self._mender.warm(pools)
+        return dict(pools)
 
     def _part(self, held: HeldTurn, seconds: float) -> Part:
         region = self._standings.regions[held.region.id]
