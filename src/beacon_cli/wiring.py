@@ -51,13 +51,24 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
     from beacon_cli import spec as jobs
 
     data = jobs.read(path)
+    return data, parsed(data, path, allowed)
+
+
+def parsed(data: bytes, path: Path, allowed: Settings) -> Spec:
+    """What a job says that has the place `path` in complaints.
+
+    Raises:
+        SpecError: it is wrong; every fault is named.
+    """
+    from beacon_cli import spec as jobs
+
     limits = jobs.Allowed(
         regions=allowed.regions,
         regions_off=allowed.regions_off,
         gpus_total=allowed.gpus_total,
         gpus_per_region=allowed.gpus_per_region,
     )
-    return data, jobs.parse(data, path, limits)
+    return jobs.parse(data, path, limits)
 
 
 @contextmanager

@@ -207,7 +207,7 @@ def test_a_run_is_cancelled_while_it_waits_and_while_it_works(workspace: Workspa
 
 
 def test_a_paused_region_drains_and_goes_on(workspace: Workspace) -> None:
-    """While a region is paused nobody starts there: a run waits and says so, or leaves with 5 if it may not wait."""
+    """In a paused region nobody starts: a run waits and says so, or leaves with 5 if it may not wait."""
     assert "paused" in workspace.beacon("queue", "pause", "--region", "us").stdout
     job = workspace.job("patient", "One?", regions="us, eu")
     patient = workspace.start(job)
@@ -307,6 +307,44 @@ def test_what_a_killed_run_left_is_ended_before_the_next_works(workspace: Worksp
     assert workspace.open_calls == set()
     assert peaks(workspace.ledger)["us"] == 3
     assert workspace.beacon("queue", "check").returncode == 0
+
+
+def test_reaping_ends_what_a_dead_turn_left(workspace: Workspace) -> None:
+    """`beacon reap` ends the calls of a killed run and gives its turn back, though no other run waits for it."""
+    job = workspace.job("killed", "It hangs?")
+    (job.parent / "beacon.toml").write_text("[caps]\nlease_seconds = 1\n")
+    run = workspace.start(job)
+    for _ in MODELS:
+        run.until("call_placed")
+    run.process.send_signal(signal.SIGKILL)
+    run.end()
+    time.sleep(1.5)  # nobody is dead before the lease has ended
+    assert "its turn in us, which no process renews, with 3 calls" in workspace.beacon("reap", "--dry-run").stdout
+    reaped = workspace.beacon("reap")
+    assert "its turn in us is over" in reaped.stdout, reaped.stderr
+    assert workspace.open_calls == set()
+    assert (workspace.status()["processing"], workspace.status()["reclaiming"]) == (False, [])
+    assert "no run has left" in workspace.beacon("reap").stdout
+
+
+def test_one_question_is_asked_through_the_queue(workspace: Workspace) -> None:
+    """`beacon ask` prints the answer alone; it waits for its turn as a run does, and is kept as one."""
+    asked = workspace.beacon("ask", "What is 2+2?", "--model", "m1", "--region", "eu-west", "--temperature", "0.5")
+    assert (asked.returncode, asked.stdout) == (0, "[rehearsal] 4, since two and two make four.\n")
+    assert workspace.status("eu")["executions"] == {"succeeded": 1, "failed": 0}
+    workspace.beacon("queue", "pause", "--region", "eu")
+    refused = workspace.beacon("ask", "Two?", "--model", "m1", "--region", "eu", "--no-wait")
+    assert (refused.returncode, refused.stdout) == (5, "")
+    row = json.loads(workspace.beacon("ask", "Two?", "--model", "m1", "--region", "us", "--json", "-q").stdout)
+    assert (row["region"], row["model"], row["status"]) == ("us", "m1", "succeeded")
+    assert json.loads(workspace.beacon("show", "--json").stdout) == row
+    for wrong, said in (
+        (("--model", "m1", "--region", "moon"), "unknown region 'moon'"),
+        (("--model", "m1", "--region", "us", "--temperature", "7"), "--temperature"),
+        (("--model", "m9", "--region", "us", "--job", str(workspace.job("j", "One?"))), "no model 'm9'"),
+    ):
+        found = workspace.beacon("ask", "Two?", *wrong)
+        assert (found.returncode, said in found.stderr) == (2, True), found.stderr
 
 
 def test_looking_makes_no_queue(beacon: Beacon, tmp_path: Path) -> None:

@@ -35,6 +35,14 @@ FAILED = 3
 """The exit code of a run that ended and has not every answer."""
 
 
+class Ended(NamedTuple):
+    """A run that has ended: its exit code, how it stands, where it is kept."""
+
+    code: int
+    standings: Standings
+    folder: RunFolder
+
+
 def run(order: Order, disk: Disk = DISK) -> int:
     """Carry a job out; gives the exit code. All that is kept goes through `disk`.
 
@@ -47,6 +55,13 @@ def run(order: Order, disk: Disk = DISK) -> int:
     begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
         return go_on(_continued(begun, order), disk)
+    ended = begin(order, settings, job, spec, disk)
+    looking.summarise(ended.standings, ended.folder, sys.stderr if order.show.json else sys.stdout)
+    return ended.code
+
+
+def begin(order: Order, settings: Settings, job: bytes, spec: Spec, disk: Disk = DISK) -> Ended:
+    """Carry a spec out as a new run, which keeps `job` as its file; no summary is shown. Raises as `run`."""
     return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))
 
 
@@ -107,7 +122,7 @@ def _is_rehearsal(order: Order, spec: Spec) -> bool:
     return order.rehearse or isinstance(spec.target, SimulatedTarget)
 
 
-async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> int:
+async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> Ended:
     rehearsal = _is_rehearsal(order, plan.spec)
     async with AsyncExitStack() as stack:
         executor = await _prepared(
@@ -136,14 +151,13 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             fingerprint=plan.fingerprint,
             rehearsal=rehearsal,
             beacon=__version__,
-            job_file=str(order.job.absolute()),
+            job_file=str(order.job.absolute()) if order.job.name else "",
             selection=order.selection,
         )
         standings = Standings()
         means = _Means(plan, executor, queue, kept, folder)
         code = await _carried_out(means, opening, standings, order)
-    _summarise(standings, folder, order.show)
-    return code
+    return Ended(code, standings, folder)
 
 
 async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder, disk: Disk) -> int:

@@ -19,11 +19,11 @@ REHEARSAL_SPEED = 10.0
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What `beacon run` was asked for.
 
-    With `resume` it goes on with the latest run that the same command began, if that was interrupted. Without
-    `wait` it does not begin where it would have to wait for a turn.
+    Without `job` the job is not from a file. With `resume` it goes on with the latest run that the same command
+    began, if that was interrupted. Without `wait` it does not begin where it would have to wait for a turn.
     """
 
-    job: Path
+    job: Path = Path()
     selection: Selection = Selection()
     executor: str | None = None
     rehearse: bool = False
