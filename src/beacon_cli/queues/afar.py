@@ -6,6 +6,7 @@ and nothing of it is shown but what was checked.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self
 
 import httpx
@@ -35,7 +36,7 @@ class Server:
             address = httpx.URL(url.rstrip("/").removesuffix(PATH) + PATH)
         except (httpx.InvalidURL, ValueError) as error:
             raise UsageError(f"--url {quoted(url)}: {printable(str(error))}") from None
-        if address.scheme not in {"http", "https"} or not address.host:
+        if address.scheme not in {"http", "https"} or not re.fullmatch(r"[\w.:-]+", address.host):
             raise UsageError(f"--url {quoted(url)}: must be an address as http://127.0.0.1:8000")
         self._address = address
         self._shown = quoted(str(address.copy_with(userinfo=b"")))

@@ -89,8 +89,10 @@ class TabledStore:
                 return Refused(reason)
             if mine is not None:
                 return self._inherit(mine, request)
-            if reason := usage.waiting(caps, request, self._tables.tickets(user=request.user)):
-                return NotYet(reason)
+            if caps.jobs_waiting is not None:
+                reason = usage.waiting(caps, request, self._tables.tickets(user=request.user))
+                if reason:
+                    return NotYet(reason)
             return self._new(caps, request)
 
     def claim(self, ticket: int, holder: str) -> Answer:
