@@ -36,7 +36,7 @@ ORIGINAL = {
 
 
 def test_the_form_is_the_originals_with_more_in_it() -> None:
-    """Every field of the original is there, under its name, of its type; regions in capitals, the known ones first."""
+    """Every field of the original is there, of its type; regions in capitals, the known ones first."""
     found = record(busy()[0])
     assert list(found["queues"]) == ["US", "EU", "ASIA"]
     region: Any = ORIGINAL["queues"]["US"]
