@@ -35,8 +35,9 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
 
     `title` is the job's id, or the name of the file that they were read from. `rehearsal`: answers among them are
     made up. Of a run, `began_at` is when it began (ISO 8601), `beacon` the version that carried it out,
-    `interrupted` what stopped it, `questions` what was asked, by id, and `prompts()` gives each execution's system
-    prompt by the execution's id; none of that is known of answers collected elsewhere.
+    `interrupted` what stopped it, `sampling` how answers were drawn, `questions` what was asked, by id, and
+    `prompts()` gives each execution's system prompt by the execution's id; none of that is known of answers
+    collected elsewhere.
     """
 
     title: str
@@ -47,8 +48,20 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     began_at: str | None = None
     beacon: str | None = None
     interrupted: str | None = None
+    sampling: Mapping[str, float | int] = {}
     questions: Mapping[str, Question] = {}
     prompts: Callable[[], Mapping[str, str]] = dict
+
+    def about(self) -> JsonObject:
+        """What is known of the whole, for the head of a file; JSON types only."""
+        return {
+            "job_id": self.job_id,
+            "run_id": self.run_id,
+            "rehearsal": self.rehearsal,
+            "began_at": self.began_at,
+            "interrupted": self.interrupted,
+            "beacon": self.beacon,
+        }
 
 
 def read(lines: Iterable[bytes], file: str) -> Iterator[Row]:

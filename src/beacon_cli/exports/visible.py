@@ -19,6 +19,14 @@ _HIDDEN = re.compile(
 )
 
 
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def whole(text: str) -> str:
+    """`text` with lone surrogates alone written out: what a program reads that takes nothing but Unicode."""
+    return _HALVES.sub(_written_out, text)
+
+
 def visible(text: str) -> str:
     """`text` with what is hidden or no character written out; each line end is a newline."""
     return _HIDDEN.sub(_written_out, text.replace("\r\n", "\n"))

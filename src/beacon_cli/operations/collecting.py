@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from beacon_cli import collected, replay, rows
 from beacon_cli.collected import LONGEST_LINE, Collection
 from beacon_cli.disk import explained
@@ -50,6 +52,7 @@ def _of_run(folder: RunFolder) -> Collection:
         began_at=rows.utc(began.at),
         beacon=began.beacon,
         interrupted=recovered.standings.interrupted,
+        sampling=msgspec.to_builtins(began.spec.sampling),
         questions={question.id: question for question in began.spec.questions},
         prompts=partial(_prompts, plan),
     )

@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,6 +34,17 @@ class Format(StrEnum):
     INSPECT = "inspect"
 
 
+_MODULES = {
+    Format.JSONL: "jsonl",
+    Format.CSV: "spreadsheet",
+    Format.PARQUET: "parquet",
+    Format.JSON: "document",
+    Format.MARKDOWN: "markdown",
+    Format.JUNIT: "junit",
+    Format.INSPECT: "inspect_log",
+}
+
+
 def export(name: str, form: str, output: Path | None, *, force: bool) -> None:
     """Write the answers of a run or of a file, the latest run's if none is named, to `output` or to stdout.
 
@@ -54,17 +66,15 @@ def export(name: str, form: str, output: Path | None, *, force: bool) -> None:
 
 
 def _exporter(form: str) -> Exporter:
-    """The one module of this format; the others are not imported."""
-    match form:
-        case Format.JSONL:
-            from beacon_cli.exports import jsonl
-
-            return jsonl.export
-        case Format.CSV:
-            from beacon_cli.exports import spreadsheet
-
-            return spreadsheet.export
-    raise UsageError(f"--format: there is no {quoted(form)}{suggestion(form, list(Format))}")
+    """The module of this format; the others are not imported, nor what they need."""
+    if form not in list(Format):
+        raise UsageError(f"--format: there is no {quoted(form)}{suggestion(form, list(Format))}")
+    try:
+        module = import_module(f"beacon_cli.exports.{_MODULES[Format(form)]}")
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{form} needs {error.name}: pip install 'beacon-cli[export]'") from error
+    exporter: Exporter = module.export
+    return exporter
 
 
 def _check_free(output: Path, *, force: bool) -> None:
