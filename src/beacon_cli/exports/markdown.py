@@ -104,7 +104,7 @@ def _counts(found: _Gathered) -> Iterator[str]:
         [line(region), line(model), *(str(counts[status]) for status in Status)]
         for (region, model), counts in found.statuses.items()
     )
-    return table(["region", "model", *Status], cells)
+    return table(["region", "model", *Status], cells, numbers=len(Status))
 
 
 def _failures(found: _Gathered) -> Iterator[str]:

@@ -24,10 +24,10 @@ def line(text: str, *, most: int | None = None) -> str:
     return shown if len(text) == size else f"{shown}… *({size:,} characters)*"
 
 
-def table(headings: Sequence[str], cells: Iterable[Sequence[str]], *, numbers: bool = False) -> Iterator[str]:
-    """The lines of a table of cells that are Markdown already; `numbers`: all but the first column stand right."""
+def table(headings: Sequence[str], cells: Iterable[Sequence[str]], *, numbers: int = 0) -> Iterator[str]:
+    """The lines of a table of cells that are Markdown already; the last `numbers` columns stand to the right."""
     yield _row(headings)
-    yield _row(["---", *["--:" if numbers else "---"] * (len(headings) - 1)])
+    yield _row([*["---"] * (len(headings) - numbers), *["--:"] * numbers])
     yield from map(_row, cells)
 
 
