@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from beacon_cli.exports.visible import visible
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_MARKUP = re.compile(r"[\\`*_\[\]|~$@#]|(?<=:)//|(?<=[wW]{3})\.")
-"""What Markdown gives a meaning within a line, and what GitHub and GitLab make links of."""
+_MARKUP = re.compile(r"[\\`*_\[\]|~$@#]|//|(?<=[wW]{3})\.|(?<=\w)\.(?=[^\W\d])")
+"""What Markdown gives a meaning within a line, and what is made a link of because it looks like one."""
 
 
 def line(text: str, *, most: int | None = None) -> str:

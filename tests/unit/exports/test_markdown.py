@@ -63,6 +63,7 @@ def test_any_text_stays_text(text: str) -> None:
         "![x](https://example.invalid/pixel.png) [y](javascript:alert(1)) [z]: https://example.invalid",
         "https://example.invalid http://example.invalid www.example.invalid",
         "somebody@example.invalid mailto:somebody@example.invalid ftp://example.invalid //example.invalid",
+        "example.com a.b@example.com x.example.org/path wwww.example.com 10.example.com",
         "&lt;b&gt; &#64; \\| \\",
         "$x$ #12 @somebody",
     ],
