@@ -68,12 +68,16 @@ def _of_file(path: Path) -> Collection:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """The lines of a regular file, each no longer than what is refused anyway."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with explained(path):
         try:
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            descriptor = os.open(path, flags)  # a pipe without a writer must not hang
         except FileNotFoundError:
             raise UsageError(f"there is no file {quoted(str(path), most=200)}") from None
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - so that a pipe without a writer does not hang
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise UsageError(f"{quoted(str(path), most=200)} is no regular file; answers are read twice")
-            yield from iter(lambda: file.readline(LONGEST_LINE + 1), b"")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                yield from iter(lambda: file.readline(LONGEST_LINE + 1), b"")
+        finally:
+            os.close(descriptor)
