@@ -99,5 +99,5 @@ class ReadBack:
             [sys.executable, "-c", READ, str(self._path)], capture_output=True, text=True, check=False, timeout=100
         )
         assert done.returncode == 0, done.stderr
-        found: JsonObject = json.loads(done.stdout.splitlines()[-1])
+        found: JsonObject = json.loads(done.stdout.strip("\n").rpartition("\n")[2])
         return found

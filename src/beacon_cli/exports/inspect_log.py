@@ -13,7 +13,7 @@ import msgspec
 
 from beacon_cli import rows
 from beacon_cli.collected import Collection, Row, said
-from beacon_cli.exports.visible import whole
+from beacon_cli.exports.visible import visible, whole
 from beacon_cli.model import JsonObject
 from beacon_cli.rows import Status
 
@@ -146,10 +146,13 @@ def _sample(collection: Collection, row: Row, prompts: Mapping[str, str]) -> Jso
 
 
 def _id(collection: Collection, row: Row) -> str:
-    """Unique within the log together with the repeat: samples that share both would be shown as one."""
+    """Unique within the log together with the repeat: samples that share both would be shown as one.
+
+    Inspect makes file names of ids, and loses a sample whose id holds a NUL.
+    """
     run = [] if collection.run_id is not None else [row["run_id"]]
     parts = [*run, row["question_id"], row["context"], row["region"], row["model"]]
-    return " · ".join(part for part in parts if part is not None)
+    return " · ".join(visible(part) for part in parts if part is not None)
 
 
 def _stop(row: Row) -> str:
