@@ -69,7 +69,7 @@ def test_credentials_are_environment_variables_from_secrets() -> None:
 
 
 def test_what_was_cut_off_is_ended_and_kept() -> None:
-    """Calls are reaped and the state is uploaded whatever happened before; JUnit is published also after a failure."""
+    """Calls are reaped and the state is uploaded whatever happened; JUnit is published after a failure too."""
     always = [step for step in steps("measure") if "always()" in step.get("if", "")]
     assert [step.get("run") or step["uses"] for step in always] == [
         "beacon reap measured",

@@ -18,14 +18,14 @@ from beacon_cli.exports.visible import visible
 
 _BOM = "\ufeff"
 _BLANK = r"[\s\u200b-\u200f\u2060\ufeff\xad]"
-_LIVE = re.compile(
-    rf"\A(?={_BLANK}*[=+\-@＝＋－＠])"  # noqa: RUF001 - full-width ones too: East Asian editions take them
-    r"|\A(?=[\t\n])"
-    # Where the system's separator is no comma, a cell ends earlier than it should and another begins in the text.
-    # A sign and a blank there are an item of a list, which every other answer has.
-    rf"|(?<=[;\t\n])(?=(?:(?![;\t\n]){_BLANK})*(?:[=@＝＠]|[+\-＋－](?![ \n])))"  # noqa: RUF001
+_LIVE_AT_FIRST = re.compile(rf"[\t\n]|{_BLANK}*[=+\-@＝＋－＠]")  # noqa: RUF001 - East Asian editions take them
+_LIVE_WITHIN = re.compile(
+    rf"[;\t\n](?=(?:(?![;\t\n]){_BLANK})*(?:[=@＝＠]|[+\-＋－](?![ \n])))"  # noqa: RUF001 - the same
 )
-"""Where a spreadsheet would begin to read a formula."""
+"""Where the system's separator is no comma, a cell ends earlier than it should and another begins in the text.
+
+A sign and a blank there are an item of a list, which every other answer has.
+"""
 
 COLUMNS = tuple(
     column for field in FIELDS for column in (("error_kind", "error_message") if field == "error" else (field,))
@@ -46,7 +46,8 @@ def export(collection: Collection) -> Iterator[bytes]:
 
 def harmless(text: str) -> str:
     """`text` with an apostrophe wherever a spreadsheet would begin to read a formula; hidden characters shown."""
-    return _LIVE.sub("'", visible(text))
+    shown = _LIVE_WITHIN.sub(r"\g<0>'", visible(text))
+    return f"'{shown}" if _LIVE_AT_FIRST.match(shown) else shown
 
 
 def _cells(row: Row) -> Iterator[Any]:

@@ -18,11 +18,11 @@ FIRST, SECOND = list(PLAN.executions())[:2]
 
 def test_counts_failures_and_what_was_given_up() -> None:
     """A run's end: how many were answered, each region and its models, why one was given up, what failed."""
-    given_up = [
+    given_up: list[ev.Event] = [
         ev.RegionGivenUp(at=9.0, region="eu", reason="three | in a row"),
         ev.RegionFinished(at=9.0, region="eu"),
     ]
-    story = [start(), *whole(FIRST), attempt_started(SECOND), failed(SECOND), *given_up]
+    story: list[ev.Event] = [start(), *whole(FIRST), attempt_started(SECOND), failed(SECOND), *given_up]
     text = step.summary(fold([*story, ev.RunInterrupted(at=9.0, reason="SIGINT")]))
     assert text.startswith("### beacon: small\n\nRun r1: 1 of 8 executions answered.\nInterrupted: SIGINT.\n")
     assert "\neu was given up: three \\| in a row\n" in text
@@ -49,7 +49,7 @@ def test_a_run_that_never_began() -> None:
 
 
 def test_the_note_goes_where_github_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is appended to the file that the variable names; without it, nothing; what fails is said and raises nothing."""
+    """It is appended to the file that the variable names; what fails is said and raises nothing."""
     standings = fold([start(), *whole(FIRST)])
     noting.note(standings, {})
     noting.note(standings, {"GITHUB_STEP_SUMMARY": ""})
