@@ -74,8 +74,8 @@ def _document(collection: Collection, suites: dict[str, _Suite]) -> Iterator[str
         yield "    <properties>"
         for key, value in collection.about().items():
             if value is not None:
-                said_ = str(value).lower() if isinstance(value, bool) else value
-                yield f"      <property{_attributes(name=key, value=said_)}/>"
+                shown = str(value).lower() if isinstance(value, bool) else value
+                yield f"      <property{_attributes(name=key, value=shown)}/>"
         yield "    </properties>"
         yield from map(_testcase, suite.cases)
         yield "    <system-out/>" if not label else "    <system-out>rehearsal: answers are made up</system-out>"
