@@ -62,13 +62,17 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run may use: executions in flight, over all and in one region; seconds; bytes of one answer."""
+    """What a run may use: executions in flight, over all and in one region; seconds; bytes of one answer.
+
+    `models_at_once` is how many models may have containers in a region at once; None where none are known of.
+    """
 
     concurrency: int = 10
     per_region: int = 3
     timeout: float = 900.0
     run_timeout: float | None = None
     answer_bytes: int = 1_000_000
+    models_at_once: int | None = None
 
 
 class RetryRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,6 +208,30 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     repeat: int
     system_prompt: str | None
     order: int
+
+
+class PoolStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """How the containers of one pool stand at the provider now.
+
+    `alive` containers live (starting, idle and warm ones included) and each holds a GPU; `running` inputs run and
+    `backlog` inputs wait.
+    """
+
+    alive: int
+    running: int
+    backlog: int
+
+    @property
+    def empty(self) -> bool:
+        """No container lives, and no input is there for which one would be started."""
+        return not (self.alive or self.running or self.backlog)
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the containers of a pool stay warm: `seconds` idle, and `min_containers` of them for ever."""
+
+    seconds: int
+    min_containers: int = 0
 
 
 class ErrorKind(StrEnum):

@@ -14,7 +14,7 @@ from beacon_cli.errors import StoreError
 from beacon_cli.model import ErrorKind, Execution, Failed, Model, Outcome, Region, Spec, Succeeded
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Placed
-from beacon_cli.queues.memory import MemoryQueue
+from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings, fold
 
 Script = Callable[[Execution, int], Outcome]
@@ -53,6 +53,10 @@ class Scripted:
         self.began: list[tuple[float, Execution, int]] = []
         self.cancelled: list[str] = []
         self.placed = 0
+
+    @property
+    def containers(self) -> None:
+        """It holds no GPU."""
 
     async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
         """Everything is there."""
@@ -162,9 +166,8 @@ def run(
 
             await engine.run(
                 plan,
-                run_id="r1",
                 past=told.standings,
-                queue=MemoryQueue(),
+                queue=OpenQueue(),
                 executor=executor,
                 emit=emit,
                 clock=anyio.current_time,

@@ -14,7 +14,7 @@ def test_every_format_has_its_module() -> None:
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without pyarrow, Parquet is refused with the command that installs it; the other formats need nothing more."""
+    """Without pyarrow, Parquet is refused with the command that installs it; no other format is."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "beacon_cli.exports.parquet", raising=False)
     with pytest.raises(UsageError, match=r"parquet needs pyarrow: pip install 'beacon-cli\[export\]'"):
