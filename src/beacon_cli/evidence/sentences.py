@@ -1,0 +1,98 @@
+"""An answer's words as sentences, made equal where they only look different. Pure; knows no language and no pattern.
+
+An answer may be hostile and a megabyte long. Only its head and its tail are looked at, and everything here takes
+time in proportion to them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+HEAD = 3_000
+"""Characters of an answer's beginning that are looked at."""
+TAIL = 1_000
+"""Characters of its end."""
+
+_THINKING, _THOUGHT = "<think>", "</think>"
+_MOST_NORMAL = 2 * (HEAD + TAIL)
+"""Characters after normalising: one may become eighteen."""
+
+_INVISIBLE = (
+    *range(0x09),
+    *range(0x0E, 0x1C),
+    *range(0x7F, 0x85),
+    *range(0x86, 0xA0),
+    0xAD,
+    0x34F,
+    0x61C,
+    *range(0x180B, 0x1810),
+    *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070),
+    *range(0xFE00, 0xFE10),
+    0xFEFF,
+    *range(0xFFF9, 0xFFFC),
+    *range(0xE0000, 0xE0200),
+)
+_SAME = str.maketrans(
+    dict.fromkeys(map(chr, _INVISIBLE), "")
+    | dict.fromkeys("’‘‛ʼʹ′´`＇", "'")
+    | dict.fromkeys("“”„‟«»「」『』《》＂", '"')
+    | dict.fromkeys("‐‑‒–—―−", "-")
+    | {"…": "... "}
+)
+_EMPHASIS = str.maketrans("", "", "*_~#>|")
+_QUOTED = re.compile(r'"([^"\n]{2,400})"')
+_NEW_LINE = re.compile(r"\n[ \t]*(?=[\n\-*•#>|]|\d{1,3}[.)])")
+_END = re.compile(r"""[!?。]+["')\]]{0,3}|\.["')\]]{0,3}(?=\s)""")
+# What follows these words may be an answer after all, so it is weighed by itself.
+_TURN = re.compile(
+    r"[,;:-]? (?=(?:but|however|although|that said|nevertheless|mais|cependant|toutefois|néanmoins|en revanche"
+    r"|aber|jedoch|allerdings|dennoch|pero|sin embargo|no obstante|aunque)\b)"
+    r"|, ?(?=但|不过|不過|然而|可是)"
+)
+_TURNED = re.compile(
+    r"(?:but|however|although|that said|nevertheless|what i can|mais|cependant|toutefois|néanmoins|en revanche"
+    r"|ce que je peux|aber|jedoch|allerdings|dennoch|pero|sin embargo|no obstante|aunque|lo que sí)\b"
+    r"|但|不过|不過|然而|可是"
+)
+
+
+def spoken(text: str) -> tuple[str, bool]:
+    """The answer without the thinking that some models put before it, and whether that thinking ended."""
+    if not text.startswith(_THINKING) and not text[:100].lstrip().startswith(_THINKING):
+        before, mark, after = text.partition(_THOUGHT)
+        return (after, True) if mark and _THINKING not in before else (text, True)
+    _, mark, after = text.partition(_THOUGHT)
+    return after, bool(mark)
+
+
+def plain(text: str) -> str:
+    """`text` in one form of its letters: NFKC, folded case, ASCII quotes, nothing invisible."""
+    if text.isascii() and text.isprintable():
+        return text.replace("`", "'").lower()
+    return unicodedata.normalize("NFKC", text.translate(_SAME)).casefold()
+
+
+def sentences(text: str) -> list[str]:
+    """The head and the tail of `text` in sentences and clauses, normalised, each on one line, none empty.
+
+    What stands in quotes is blotted out, dot for letter: somebody else said it. A text that is one quotation
+    stays.
+    """
+    window = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n\n{text[-TAIL:]}"
+    window = plain(window.replace("\r\n", "\n"))[:_MOST_NORMAL].strip()
+    if window.count('"') == 2 and window[0] == window[-1] == '"':  # noqa: PLR2004 - a pair
+        window = window[1:-1]
+    window = _QUOTED.sub(lambda found: f'"{"·" * len(found[1])}"', window)
+    window = _NEW_LINE.sub("\0", window).translate(_EMPHASIS)
+    window = _END.sub(r"\g<0>" "\0", window)
+    window = " ".join(window.split())
+    window = _TURN.sub("\0", window)
+    return [line for part in window.split("\0") if (line := part.strip())]
+
+
+def turns(line: str) -> bool:
+    """Whether the line begins with *but*, *however* or their like."""
+    return _TURNED.match(line) is not None
