@@ -229,7 +229,8 @@ def _expression(match: str, words: Mapping[str, str]) -> str | Wrong:
 
 _TOKEN = re.compile(
     r"(?P<unbounded>[*+]|\{\d*,\})"
-    r"|\{(?P<fewest>\d*)(?:,(?P<most>\d+))?\}[?+]?|(?P<option>\?)[?+]?"
+    r"|(?P<single>(?:\{\d*,\d+\}|\?)\+)"  # possessive: takes what it can, once
+    r"|\{(?P<fewest>\d*)(?:,(?P<most>\d+))?\}\??|(?P<option>\?)\??"
     r"|(?P<opens>\((?:\?(?:[:=!>]|<[=!]|[a-z-]+:))?)|(?P<closes>\))|(?P<turns>\|)"
     r"|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.",  # an escape, a class of characters, a character
     re.DOTALL,
