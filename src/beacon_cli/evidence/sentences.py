@@ -14,6 +14,8 @@ HEAD = 3_000
 TAIL = 1_000
 """Characters of its end."""
 
+_SPECIAL = re.compile(r"<\|[A-Za-z_]{1,40}\|>|</?s>")
+"""Marks of a chat template that a model forgot to keep to itself."""
 _THINKING, _THOUGHT = "<think>", "</think>"
 _MOST_NORMAL = 2 * (HEAD + TAIL)
 """Characters after normalising: one may become eighteen."""
@@ -60,8 +62,11 @@ _TURNED = re.compile(
 
 
 def spoken(text: str) -> tuple[str, bool]:
-    """The answer without the thinking that some models put before it, and whether that thinking ended."""
-    if not text.startswith(_THINKING) and not text[:100].lstrip().startswith(_THINKING):
+    """The answer without template marks and the thinking before it, and whether that thinking ended."""
+    if "<" not in text:
+        return text, True
+    text = _SPECIAL.sub("", text)
+    if not text[:100].lstrip().startswith(_THINKING):
         before, mark, after = text.partition(_THOUGHT)
         return (after, True) if mark and _THINKING not in before else (text, True)
     _, mark, after = text.partition(_THOUGHT)
@@ -78,13 +83,10 @@ def plain(text: str) -> str:
 def sentences(text: str) -> list[str]:
     """The head and the tail of `text` in sentences and clauses, normalised, each on one line, none empty.
 
-    What stands in quotes is blotted out, dot for letter: somebody else said it. A text that is one quotation
-    stays.
+    What stands in quotes is blotted out, dot for letter: somebody else said it.
     """
     window = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n\n{text[-TAIL:]}"
-    window = plain(window.replace("\r\n", "\n"))[:_MOST_NORMAL].strip()
-    if window.count('"') == 2 and window[0] == window[-1] == '"':  # noqa: PLR2004 - a pair
-        window = window[1:-1]
+    window = plain(window.replace("\r\n", "\n"))[:_MOST_NORMAL]
     window = _QUOTED.sub(lambda found: f'"{"·" * len(found[1])}"', window)
     window = _NEW_LINE.sub("\0", window).translate(_EMPHASIS)
     window = _END.sub(r"\g<0>" "\0", window)
