@@ -8,7 +8,7 @@ A file is TOML::
     [[pattern]]
     name = "en-cannot"                 # shown wherever the pattern decided
     language = "en"                    # or "any"
-    kind = "hard"                      # hard, soft, disclaimer, courtesy
+    kind = "hard"                      # hard, stop, soft, hint, disclaimer, courtesy
     where = "opening"                  # or "anywhere", as if nothing is said
     match = 'i {cannot} … (?:help|answer)'
 
@@ -52,8 +52,12 @@ class Means(StrEnum):
 
     HARD = "hard"
     """It says that the request will not be met."""
+    STOP = "stop"
+    """It says that no more will be said: a refusal, unless something was said before."""
     SOFT = "soft"
     """It evades: another subject, another source, a topic too delicate."""
+    HINT = "hint"
+    """A commonplace, a slogan, an offer of something else: one says little, two evade."""
     DISCLAIMER = "disclaimer"
     """It qualifies: an AI's lack of opinions, a matter in dispute, advice to ask an expert."""
     COURTESY = "courtesy"

@@ -47,7 +47,7 @@ _SAME = str.maketrans(
 _EMPHASIS = str.maketrans("", "", "*_~#>|")
 _QUOTED = re.compile(r'"([^"\n]{2,400})"')
 _NEW_LINE = re.compile(r"\n[ \t]*(?=[\n\-*•#>|]|\d{1,3}[.)])")
-_END = re.compile(r"""[!?。]+["')\]]{0,3}|\.["')\]]{0,3}(?=\s)""")
+_END = re.compile(r"""[!?。]+["')\]]{0,3}|[.;:]["')\]]{0,3}(?=\s)""")
 # What follows these words may be an answer after all, so it is weighed by itself.
 _TURN = re.compile(
     r"[,;:-]? (?=(?:but|however|although|that said|nevertheless|mais|cependant|toutefois|néanmoins|en revanche"
