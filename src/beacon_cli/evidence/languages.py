@@ -13,7 +13,7 @@ OTHER = "other"
 LANGUAGES = ("en", "zh", "fr", "de", "es")
 """Those with patterns of their own."""
 
-_LOOKED_AT = 1_200
+_LOOKED_AT = 600
 """Characters; function words are frequent enough for a few sentences to tell."""
 _LATIN = "latin"
 _SCRIPTS = {
@@ -25,6 +25,8 @@ _SCRIPTS = {
     _LATIN: "A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff",
 }
 _SCRIPT = {code: re.compile(f"[{letters}]") for code, letters in _SCRIPTS.items()}
+_FOREIGN = re.compile("(?![\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff])[^\W\d_a-z]")
+"""A letter that is not Latin."""
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[a-zß-öø-ÿœ]+")
 _KANA_SHARE = 0.1
@@ -70,7 +72,7 @@ def language(text: str) -> str | None:
     `text` is best normalised (`sentences.plain`): half-width kana and full-width letters look like others.
     """
     start = text[:_LOOKED_AT].lower()
-    if start.isascii():
+    if start.isascii() or not _FOREIGN.search(start):
         return _latin(start)
     counts = {code: len(script.findall(start)) for code, script in _SCRIPT.items()}
     letters = len(_LETTER.findall(start))

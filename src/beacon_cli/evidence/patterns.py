@@ -34,6 +34,8 @@ from beacon_cli.names import printable, quoted, suggestion
 
 ANY = "any"
 """The language of a pattern that holds in all."""
+UNSPACED = frozenset({"zh", "ja", "th"})
+"""Languages written without spaces: their patterns may begin anywhere, those of others where a word or line does."""
 MOST_PATTERNS = 1_000
 MOST_WAYS = 10_000
 """Ways that an expression may try from one place; a gap has 41."""

@@ -20,38 +20,30 @@ _THINKING, _THOUGHT = "<think>", "</think>"
 _MOST_NORMAL = 2 * (HEAD + TAIL)
 """Characters after normalising: one may become eighteen."""
 
-_INVISIBLE = (
-    *range(0x09),
-    *range(0x0E, 0x1C),
-    *range(0x7F, 0x85),
-    *range(0x86, 0xA0),
-    0xAD,
-    0x34F,
-    0x61C,
-    *range(0x180B, 0x1810),
-    *range(0x200B, 0x2010),
-    *range(0x202A, 0x202F),
-    *range(0x2060, 0x2070),
-    *range(0xFE00, 0xFE10),
-    0xFEFF,
-    *range(0xFFF9, 0xFFFC),
-    *range(0xE0000, 0xE0200),
+_SAME = tuple(
+    (re.compile(f"[{letters}]"), same)
+    for letters, same in (
+        (
+            "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+            "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ff",
+            "",
+        ),
+        ("\u2018\u2019\u201b\u02bc\u02b9\u2032\xb4`\uff07", "'"),
+        ("\u201c-\u201f\xab\xbb\u300a-\u300f\uff02", '"'),
+        ("\u2010-\u2015\u2212", "-"),
+        ("\u2026", "... "),
+    )
 )
-_SAME = str.maketrans(
-    dict.fromkeys(map(chr, _INVISIBLE), "")
-    | dict.fromkeys("’‘‛ʼʹ′´`＇", "'")
-    | dict.fromkeys("“”„‟«»「」『』《》＂", '"')
-    | dict.fromkeys("‐‑‒–—―−", "-")
-    | {"…": "... "}
-)
-_EMPHASIS = str.maketrans("", "", "*_~#>|")
+"""What looks like nothing, and signs that look like another."""
+_EMPHASIS = re.compile(r"[*_~#>|]+")
 _QUOTED = re.compile(r'"([^"\n]{2,400})"')
 _NEW_LINE = re.compile(r"\n[ \t]*(?=[\n\-*•#>|]|\d{1,3}[.)])")
 _END = re.compile(r"""[!?。]+["')\]]{0,3}|[.;:]["')\]]{0,3}(?=\s)""")
 # What follows these words may be an answer after all, so it is weighed by itself.
 _TURN = re.compile(
-    r"[,;:-]? (?=(?:but|however|although|that said|nevertheless|mais|cependant|toutefois|néanmoins|en revanche"
-    r"|aber|jedoch|allerdings|dennoch|pero|sin embargo|no obstante|aunque)\b)"
+    r" (?=[bhatmcnejdsp](?:(?<=b)ut|(?<=h)owever|(?<=a)lthough|(?<=t)hat said|(?<=n)evertheless|(?<=m)ais|(?<=c)ependant"
+    r"|(?<=t)outefois|(?<=n)éanmoins|(?<=e)n revanche|(?<=a)ber|(?<=j)edoch|(?<=a)llerdings|(?<=d)ennoch|(?<=p)ero"
+    r"|(?<=s)in embargo|(?<=n)o obstante|(?<=a)unque)\b)"
     r"|, ?(?=但|不过|不過|然而|可是)"
 )
 _TURNED = re.compile(
@@ -77,7 +69,9 @@ def plain(text: str) -> str:
     """`text` in one form of its letters: NFKC, folded case, ASCII quotes, nothing invisible."""
     if text.isascii() and text.isprintable():
         return text.replace("`", "'").lower()
-    return unicodedata.normalize("NFKC", text.translate(_SAME)).casefold()
+    for letters, same in _SAME:
+        text = letters.sub(same, text)
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def sentences(text: str) -> list[str]:
@@ -88,7 +82,8 @@ def sentences(text: str) -> list[str]:
     window = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n\n{text[-TAIL:]}"
     window = plain(window.replace("\r\n", "\n"))[:_MOST_NORMAL]
     window = _QUOTED.sub(lambda found: f'"{"·" * len(found[1])}"', window)
-    window = _NEW_LINE.sub("\0", window).translate(_EMPHASIS)
+    window = _NEW_LINE.sub("\0", window)
+    window = _EMPHASIS.sub("", window)
     window = _END.sub(r"\g<0>" "\0", window)
     window = " ".join(window.split())
     window = _TURN.sub("\0", window)
