@@ -13,7 +13,7 @@ OTHER = "other"
 LANGUAGES = ("en", "zh", "fr", "de", "es")
 """Those with patterns of their own."""
 
-_LOOKED_AT = 600
+_LOOKED_AT = 500
 """Characters; function words are frequent enough for a few sentences to tell."""
 _LATIN = "latin"
 _SCRIPTS = {
@@ -25,6 +25,7 @@ _SCRIPTS = {
     _LATIN: "A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff",
 }
 _SCRIPT = {code: re.compile(f"[{letters}]") for code, letters in _SCRIPTS.items()}
+_OTHERS = ("ko", "ru", "ar")
 _FOREIGN = re.compile("(?![\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff])[^\W\d_a-z]")
 """A letter that is not Latin."""
 _LETTER = re.compile(r"[^\W\d_]")
@@ -74,17 +75,14 @@ def language(text: str) -> str | None:
     start = text[:_LOOKED_AT].lower()
     if start.isascii() or not _FOREIGN.search(start):
         return _latin(start)
-    counts = {code: len(script.findall(start)) for code, script in _SCRIPT.items()}
+    kana, han = len(_SCRIPT["ja"].findall(start)), len(_SCRIPT["zh"].findall(start))
+    latin = len(_SCRIPT[_LATIN].findall(start))
+    if (kana or han) and (kana + han) * _CJK_LETTERS >= latin:
+        return "ja" if kana > (kana + han) * _KANA_SHARE else "zh"
     letters = len(_LETTER.findall(start))
-    if not letters:
-        return None
-    cjk = counts["zh"] + counts["ja"]
-    if cjk and cjk * _CJK_LETTERS >= counts[_LATIN]:
-        return "ja" if counts["ja"] > cjk * _KANA_SHARE else "zh"
-    most = max(counts, key=counts.__getitem__)
-    if counts[most] * 2 < letters:
-        return OTHER
-    return _latin(start) if most == _LATIN else most
+    if latin * 2 >= letters:
+        return _latin(start)
+    return next((code for code in _OTHERS if len(_SCRIPT[code].findall(start)) * 2 >= letters), OTHER)
 
 
 def _latin(start: str) -> str | None:

@@ -157,6 +157,7 @@ class Reader:
             yield self._finders[each]
 
 
+_NEVER = "(?!)"
 _Found = dict[Means, dict[int, str]]
 """For each meaning the lines that have it, with the name of the first pattern found there."""
 
@@ -170,8 +171,8 @@ class _Finder:
         for pattern in every:
             alike.setdefault((pattern.means, pattern.where), []).append(pattern)
         telling = [pattern for pattern in every if pattern.means is not Means.COURTESY]
-        self._opening = _joined(telling)
-        self._ending = _joined(pattern for pattern in telling if pattern.where is Where.ANYWHERE)
+        self._opening = _joined(telling, naming=False)
+        self._ending = _joined((each for each in telling if each.where is Where.ANYWHERE), naming=False)
         self._alike = alike
         self._searches: list[tuple[Means, Where, list[Pattern], re.Pattern[str]]] = []
 
@@ -204,12 +205,15 @@ class _Finder:
         return self._searches
 
 
-def _joined(patterns: Iterable[Pattern]) -> re.Pattern[str]:
-    """One expression with a group for each pattern; those of spaced languages start where a word or a line does."""
+def _joined(patterns: Iterable[Pattern], *, naming: bool = True) -> re.Pattern[str]:
+    """One expression, with a group for each pattern if it shall name them.
+
+    Patterns of languages that space their words start where a word does.
+    """
     every = tuple(patterns)
-    joined = "|".join(f"({pattern.expression})" for pattern in every) or r"(?!)"
+    joined = "|".join(f"({pattern.expression})" if naming else f"(?:{pattern.expression})" for pattern in every)
     unspaced = any(pattern.language in UNSPACED for pattern in every)
-    return re.compile(joined if unspaced else rf"(?:\b(?=\w)|^)(?:{joined})", re.MULTILINE)
+    return re.compile((joined or _NEVER) if unspaced else rf"\b(?=\w)(?:{joined or _NEVER})", re.MULTILINE)
 
 
 class _Text(msgspec.Struct, frozen=True):

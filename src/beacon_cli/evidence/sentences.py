@@ -35,22 +35,19 @@ _SAME = tuple(
     )
 )
 """What looks like nothing, and signs that look like another."""
-_EMPHASIS = re.compile(r"[*_~#>|]+")
+_EMPHASIS = re.compile(r"[*_~#>|¿¡]+")
 _QUOTED = re.compile(r'"([^"\n]{2,400})"')
 _NEW_LINE = re.compile(r"\n[ \t]*(?=[\n\-*•#>|]|\d{1,3}[.)])")
-_END = re.compile(r"""[!?。]+["')\]]{0,3}|[.;:]["')\]]{0,3}(?=\s)""")
-# What follows these words may be an answer after all, so it is weighed by itself.
-_TURN = re.compile(
-    r" (?=[bhatmcnejdsp](?:(?<=b)ut|(?<=h)owever|(?<=a)lthough|(?<=t)hat said|(?<=n)evertheless|(?<=m)ais|(?<=c)ependant"
-    r"|(?<=t)outefois|(?<=n)éanmoins|(?<=e)n revanche|(?<=a)ber|(?<=j)edoch|(?<=a)llerdings|(?<=d)ennoch|(?<=p)ero"
-    r"|(?<=s)in embargo|(?<=n)o obstante|(?<=a)unque)\b)"
-    r"|, ?(?=但|不过|不過|然而|可是)"
+_END = re.compile(r"""[.;:!?。](?:(?<=[!?。])|["')\]]{0,3}(?=\s))""")
+_TURNS = (
+    *("but", "however", "although", "that said", "nevertheless"),
+    *("mais", "cependant", "toutefois", "néanmoins", "en revanche"),
+    *("aber", "jedoch", "allerdings", "dennoch", "pero", "sin embargo", "no obstante", "aunque"),
 )
-_TURNED = re.compile(
-    r"(?:but|however|although|that said|nevertheless|what i can|mais|cependant|toutefois|néanmoins|en revanche"
-    r"|ce que je peux|aber|jedoch|allerdings|dennoch|pero|sin embargo|no obstante|aunque|lo que sí)\b"
-    r"|但|不过|不過|然而|可是"
-)
+"""What follows these words may be an answer after all, so it is weighed by itself."""
+_TURN = re.compile(rf" (?=(?:{'|'.join(_TURNS)})\b)|, ?(?=但|不过|不過|然而|可是)")
+_TURNED = re.compile(rf"(?:{'|'.join(_TURNS)}|what i can|ce que je peux|lo que sí)\b|但|不过|不過|然而|可是")
+_EDGES = " \"')]"
 
 
 def spoken(text: str) -> tuple[str, bool]:
@@ -84,10 +81,11 @@ def sentences(text: str) -> list[str]:
     window = _QUOTED.sub(lambda found: f'"{"·" * len(found[1])}"', window)
     window = _NEW_LINE.sub("\0", window)
     window = _EMPHASIS.sub("", window)
-    window = _END.sub(r"\g<0>" "\0", window)
+    window = _END.sub("\\g<0>\0", window)
     window = " ".join(window.split())
-    window = _TURN.sub("\0", window)
-    return [line for part in window.split("\0") if (line := part.strip())]
+    if not window.isascii() or any(word in window for word in _TURNS):
+        window = _TURN.sub("\0", window)
+    return [line for part in window.split("\0") if (line := part.strip(_EDGES))]
 
 
 def turns(line: str) -> bool:
