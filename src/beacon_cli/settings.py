@@ -12,8 +12,11 @@ in `beacon.toml`           in the environment   what it is
 =========================  ===================  ========================================================
 `home = "…"`               BEACON_HOME          the state folder; a relative path starts at the file's folder
 `regions_off = ["asia"]`   BEACON_REGIONS_OFF   regions that no run uses; in the environment with commas
-`gpus_total = 10`          BEACON_GPUS_TOTAL    executions in flight, over all regions
-`gpus_per_region = 3`      BEACON_GPUS_PER_REGION   executions in flight in one region
+`gpus_total = 10`          BEACON_GPUS_TOTAL    the workspace's GPUs, over all regions
+`gpus_per_region = 3`      BEACON_GPUS_PER_REGION   its GPUs in one region
+`queue = "redis://…"`      BEACON_QUEUE         where the queue is kept; a file in `home` unless given
+`user = "ann"`             BEACON_USER          who takes tickets; the login name unless given
+`[caps]`                                        the queue's other caps: see `CAPS`
 `[regions.mars]`                                a region, new or changed, with any of the keys
 `app = "mars"`                                  the suffix of its Modal app; the region's id unless given
 `place = "Mars"`                                its name in prompts; the region's id unless given
@@ -55,24 +58,36 @@ REGIONS = (
 )
 """The regions of the default configuration; names are matched whatever their case."""
 
+CAPS = ("jobs_at_once", "lease_seconds", "ageing", "jobs_waiting", "jobs_running", "executions_per_hour")
+"""The keys of the table `[caps]`: what the queue of the workspace allows beside GPUs."""
+
 _ENVIRONMENT = {
     "BEACON_HOME": "home",
     "BEACON_REGIONS_OFF": "regions_off",
     "BEACON_GPUS_TOTAL": "gpus_total",
     "BEACON_GPUS_PER_REGION": "gpus_per_region",
+    "BEACON_QUEUE": "queue",
+    "BEACON_USER": "user",
 }
 _REGION_ID = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 _TOML_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The configuration, checked. `regions` are all there are; `regions_off` the ids of those switched off."""
+    """The configuration, checked.
+
+    `regions` are all there are, `regions_off` the ids of those switched off; `queue` is the address of a Redis,
+    empty for a file; `caps` has what was given of `CAPS`.
+    """
 
     home: Path
     regions: tuple[Region, ...] = REGIONS
     regions_off: tuple[str, ...] = ()
     gpus_total: int = 10
     gpus_per_region: int = 3
+    queue: str = ""
+    user: str = ""
+    caps: dict[str, float] = {}
 
 
 def load(cwd: Path, environ: Mapping[str, str]) -> Settings:
@@ -228,6 +243,7 @@ class _Gathered:
 
 
 _MOST_GPUS = 100_000
+_SECONDS = frozenset({"lease_seconds", "ageing"})
 _LONGEST = 4096
 """Characters of a path."""
 
@@ -271,6 +287,26 @@ def _label(value: Any) -> str:
     return text
 
 
+def _address(value: Any) -> str:
+    text = _label(value)
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError('must be the address of a Redis, as "redis://host:6379/0" or "rediss://…"')
+    return text
+
+
+def _caps(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise ValueError("must be a table: [caps]")  # noqa: TRY004 - callers gather ValueErrors
+    for key, number in value.items():
+        if key not in CAPS:
+            raise ValueError(f"unknown key {quoted(key)}{suggestion(key, CAPS)}")
+        least, kinds = (1.0, (int, float)) if key in _SECONDS else (1, (int,))
+        if isinstance(number, bool) or not isinstance(number, kinds) or not least <= number <= _MOST_GPUS:
+            what = "seconds" if key in _SECONDS else "a whole number"
+            raise ValueError(f"{key} must be {what} from 1 to {_MOST_GPUS:,}, not {quoted(str(number))}")
+    return value
+
+
 def _list_of_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError('must be a list of names, as ["a", "b"]')  # noqa: TRY004 - callers gather ValueErrors
@@ -286,6 +322,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "regions_off": _list_of_names,
     "gpus_total": _gpus,
     "gpus_per_region": _gpus,
+    "queue": _address,
+    "user": _label,
+    "caps": _caps,
 }
 _REGION_READERS: dict[str, Callable[[Any], Any]] = {
     "app": _label,

@@ -121,7 +121,7 @@ def test_a_region_can_be_added(configure: Configure) -> None:
         ("[regions.us]\nplaces = 'x'", "regions.us.places: unknown key; did you mean 'place'?"),
         (
             '"a\\u001bb" = 3',
-            "'a\\x1bb': unknown key; known: home, regions_off, gpus_total, gpus_per_region, regions",
+            "'a\\x1bb': unknown key; known: home, regions_off, gpus_total, gpus_per_region, queue, user, caps, regions",
         ),
         ("gpus_total = 0", "gpus_total: must be a whole number from 1 to 100,000, not '0'"),
         ("gpus_total = true", "gpus_total: must be a whole number from 1 to 100,000, not 'True'"),
@@ -156,8 +156,8 @@ def test_all_faults_of_all_sources_come_at_once(faults: Callable[..., list[str]]
     assert faults(
         "x = 1\ngpus_total = 0", user_text="y = 1", BEACON_GPUS_TOTAL="ten", BEACON_REGIONS_OFF="mars"
     ) == [
-        "user/beacon.toml: y: unknown key; known: home, regions_off, gpus_total, gpus_per_region, regions",
-        "project/beacon.toml: x: unknown key; known: home, regions_off, gpus_total, gpus_per_region, regions",
+        "user/beacon.toml: y: unknown key; known: home, regions_off, gpus_total, gpus_per_region, queue, user, caps, regions",
+        "project/beacon.toml: x: unknown key; known: home, regions_off, gpus_total, gpus_per_region, queue, user, caps, regions",
         "project/beacon.toml: gpus_total: must be a whole number from 1 to 100,000, not '0'",
         "environment: BEACON_GPUS_TOTAL: must be a whole number from 1 to 100,000, not 'ten'",
         "environment: BEACON_REGIONS_OFF: unknown region 'mars'; known: us, eu, asia",
