@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -83,15 +83,15 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     expression: str
 
 
-class Wrong(NamedTuple):
-    """What is wrong with an expression, in words for whoever wrote it."""
+def parse(
+    table: Mapping[str, Any], file: str, known: Iterable[str] = (), *, checked: bool = False
+) -> tuple[tuple[Pattern, ...], list[Fault]]:
+    """The patterns of a file's table, and everything that is wrong in it.
 
-    message: str
-
-
-def parse(table: Mapping[str, Any], file: str, known: Iterable[str] = ()) -> tuple[tuple[Pattern, ...], list[Fault]]:
-    """The patterns of a file's table, and everything that is wrong in it. `known` names are taken already."""
-    reading = _Reading(file, set(known))
+    `known` names are taken already. Where the file is `checked` (the shipped one is, by a test), its expressions are
+    not compiled once more.
+    """
+    reading = _Reading(file, set(known), checked=checked)
     reading.keys(table, ("words", "pattern"), "")
     words = reading.words(table.get("words", {}))
     listed = table.get("pattern", [])
@@ -105,8 +105,9 @@ def parse(table: Mapping[str, Any], file: str, known: Iterable[str] = ()) -> tup
 class _Reading:
     """One file on its way to patterns, and what was wrong so far."""
 
-    def __init__(self, file: str, taken: set[str]) -> None:
+    def __init__(self, file: str, taken: set[str], *, checked: bool) -> None:
         self.file = file
+        self._checked = checked
         self.faults: list[Fault] = []
         self._taken = taken
 
@@ -158,9 +159,12 @@ class _Reading:
         if name in self._taken:
             self.fault(f"{at}.name", f"there is another pattern of the name {quoted(name)}")
             return None
-        expression = _expression(values["match"], words.get(language, {}))
-        if isinstance(expression, Wrong):
-            self.fault(f"{at}.match", expression.message)
+        try:
+            expression = _filled(values["match"], words.get(language, {}))
+            if not self._checked:
+                _check(expression)
+        except ValueError as error:
+            self.fault(f"{at}.match", str(error))
             return None
         self._taken.add(name)
         return Pattern(
@@ -212,25 +216,29 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
 """How each key is read, and what holds where it is missing; nothing does for those without which it makes no sense."""
 
 
-def _expression(match: str, words: Mapping[str, str]) -> str | Wrong:
+def _filled(match: str, words: Mapping[str, str]) -> str:
     """The expression with its words filled in, in the form that answers are normalised to."""
     unknown = [name for name in _BRACES.findall(match) if name not in words]
     if unknown:
-        return Wrong(f"names the words {{{unknown[0]}}}, which are not there{suggestion(unknown[0], words)}")
+        raise ValueError(f"names the words {{{unknown[0]}}}, which are not there{suggestion(unknown[0], words)}")
     filled = _BRACES.sub(lambda found: f"(?:{words[found[1]]})", match)
     if len(filled) > _LONGEST:
-        return Wrong(f"is longer than {_LONGEST:,} characters")
+        raise ValueError(f"is longer than {_LONGEST:,} characters")
     filled = _APART.sub(lambda part: part[0] if part[0].startswith("\\") else part[0].casefold(), filled)
-    filled = filled.replace("’", "'").replace("…", _GAP)
+    return filled.replace("’", "'").replace("…", _GAP)
+
+
+def _check(expression: str) -> None:
+    """Refuses what cannot be joined with others or could take long; the error says why."""
     try:
-        compiled = re.compile(f"(?:{filled})", re.MULTILINE)
+        compiled = re.compile(f"(?:{expression})", re.MULTILINE)
     except (re.error, OverflowError, RecursionError) as error:
-        return Wrong(f"is no regular expression: {printable(str(error))}")
+        raise ValueError(f"is no regular expression: {printable(str(error))}") from None
     if compiled.groups:
-        return Wrong("must have no groups that capture: write (?:…)")
+        raise ValueError("must have no groups that capture: write (?:…)")
     if compiled.search(""):
-        return Wrong("must not match the empty text")
-    return _tame(filled) or filled
+        raise ValueError("must not match the empty text")
+    _tame(expression)
 
 
 _TOKEN = re.compile(
@@ -256,14 +264,14 @@ class _Level:
         self.branch = 1
 
 
-def _tame(expression: str) -> Wrong | None:
-    """What makes an expression dangerous: counts the ways in which its quantifiers can be taken, group by group."""
+def _tame(expression: str) -> None:
+    """Refuses a dangerous expression: counts the ways in which its quantifiers can be taken, group by group."""
     levels = [_Level()]
     repeated = 1  # the ways of what a quantifier would repeat; in a repeated group each branch is a way
     for token in _TOKEN.finditer(expression):
         before, repeated = repeated, 1
         if token["unbounded"]:
-            return Wrong(f"must not use {token[0]}: give the most there may be, as in {{0,20}}")
+            raise ValueError(f"must not use {token[0]}: give the most there may be, as in {{0,20}}")
         if token["opens"]:
             levels.append(_Level())
         elif token["turns"]:
@@ -274,11 +282,12 @@ def _tame(expression: str) -> Wrong | None:
             levels[-1].branch *= closed.most
             repeated = closed.sum
         elif token["option"] or token["fewest"] is not None:
-            fewest, most = (0, 1) if token["option"] else (int(token["fewest"] or 0), int(token["most"] or token["fewest"]))
+            fewest, most = (
+                (0, 1) if token["option"] else (int(token["fewest"] or 0), int(token["most"] or token["fewest"]))
+            )
             levels[-1].branch *= before ** min(max(0, most - 1), _MANY) * (most - fewest + 1)
         if levels[-1].branch > MOST_WAYS:
-            return Wrong("can be tried in too many ways: use fewer and smaller quantifiers and gaps")
-    return None
+            raise ValueError("can be tried in too many ways: use fewer and smaller quantifiers and gaps")
 
 
 _MANY = 20

@@ -150,7 +150,7 @@ class Reader:
     def _likely(self, code: str | None, weight: int) -> Iterator[_Finder]:
         """The patterns of the text's language; of all languages where a few words do not tell it."""
         known = code in self._codes
-        codes = [code] if known else self._codes if code is None or weight <= _SHORT else ()
+        codes = (code,) if code is not None and known else self._codes if code is None or weight <= _SHORT else ()
         for each in codes:
             if each not in self._finders:
                 self._finders[each] = _Finder(p for p in self._patterns if p.language in {each, ANY})
@@ -201,7 +201,9 @@ class _Finder:
 
     def _compiled(self) -> list[tuple[Means, Where, list[Pattern], re.Pattern[str]]]:
         if not self._searches:
-            self._searches = [(means, where, group, _joined(group)) for (means, where), group in self._alike.items()]
+            self._searches = [
+                (means, where, group, _joined(group)) for (means, where), group in self._alike.items()
+            ]
         return self._searches
 
 
@@ -241,11 +243,9 @@ class _Text(msgspec.Struct, frozen=True):
         return any(wording.turns(line) or _FIGURE.search(line) for line in said)
 
 
-def _judged(
-    lines: Sequence[str], weights: Sequence[int], found: Mapping[Means, Mapping[int, str]], unseen: int
-) -> tuple[Kind, str]:
+def _judged(lines: Sequence[str], weights: Sequence[int], found: _Found, unseen: int) -> tuple[Kind, str]:
     """How a text reads that has such patterns in these lines, and the pattern that decided."""
-    refusals = found[Means.STOP] | found[Means.HARD]
+    refusals = {**found[Means.STOP], **found[Means.HARD]}
     evasions, disclaimers = found[Means.SOFT], found[Means.DISCLAIMER]
     flagged = refusals.keys() | evasions.keys() | disclaimers.keys()
     if not flagged:
