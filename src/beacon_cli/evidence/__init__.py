@@ -1,1 +1,1 @@
-"""What the answers of a run are evidence for: how each reads, how they differ, and whether that means anything. Pure."""
+"""What a run's answers are evidence for: how each reads, how they differ, whether that means anything. Pure."""

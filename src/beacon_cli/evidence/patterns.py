@@ -14,7 +14,7 @@ A file is TOML::
 
 `match` is a regular expression of Python's, searched in sentences that are normalised (`sentences`): lower case,
 ASCII quotes, single spaces, one sentence or clause a line, so that `^` and `$` are its ends. `…` stands for up to
-40 characters of the same line.
+40 characters of the same line. An expression starts where a word does; in a language without spaces, anywhere.
 
 Answers are hostile: an expression that could try very many ways from one place is refused. There are no `*`, `+`
 and `{n,}`, and the ways that the rest can take multiply to no more than `MOST_WAYS`.
@@ -35,7 +35,7 @@ from beacon_cli.names import printable, quoted, suggestion
 ANY = "any"
 """The language of a pattern that holds in all."""
 UNSPACED = frozenset({"zh", "ja", "th"})
-"""Languages written without spaces: their patterns may begin anywhere, those of others where a word or line does."""
+"""Languages written without spaces: their patterns may begin anywhere, those of others where a word does."""
 MOST_PATTERNS = 1_000
 MOST_WAYS = 10_000
 """Ways that an expression may try from one place; a gap has 41."""
@@ -88,8 +88,8 @@ def parse(
 ) -> tuple[tuple[Pattern, ...], list[Fault]]:
     """The patterns of a file's table, and everything that is wrong in it.
 
-    `known` names are taken already. Where the file is `checked` (the shipped one is, by a test), its expressions are
-    not compiled once more.
+    `known` names are taken already. Where the file is `checked` (the shipped one is, by a test), its expressions
+    are not compiled once more.
     """
     reading = _Reading(file, set(known), checked=checked)
     reading.keys(table, ("words", "pattern"), "")
@@ -190,7 +190,7 @@ def _language(value: Any) -> str:
     return value
 
 
-def _one_of(kind: type[Means] | type[Where]) -> Callable[[Any], StrEnum]:
+def _one_of(kind: type[Means | Where]) -> Callable[[Any], StrEnum]:
     def read(value: Any) -> StrEnum:
         known = [each.value for each in kind]
         if value not in known:
@@ -213,7 +213,7 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "where": (_one_of(Where), Where.ANYWHERE.value),
     "match": (_text, ""),
 }
-"""How each key is read, and what holds where it is missing; nothing does for those without which it makes no sense."""
+"""How each key is read, and what holds where it is missing; an empty text where it must not be."""
 
 
 def _filled(match: str, words: Mapping[str, str]) -> str:
@@ -225,7 +225,7 @@ def _filled(match: str, words: Mapping[str, str]) -> str:
     if len(filled) > _LONGEST:
         raise ValueError(f"is longer than {_LONGEST:,} characters")
     filled = _APART.sub(lambda part: part[0] if part[0].startswith("\\") else part[0].casefold(), filled)
-    return filled.replace("’", "'").replace("…", _GAP)
+    return filled.replace("\u2019", "'").replace("…", _GAP)
 
 
 def _check(expression: str) -> None:

@@ -1,4 +1,4 @@
-"""An answer's words as sentences, made equal where they only look different. Pure; knows no language and no pattern.
+"""An answer's words as sentences, made equal where they only look different. Pure; knows no pattern.
 
 An answer may be hostile and a megabyte long. Only its head and its tail are looked at, and everything here takes
 time in proportion to them.
@@ -20,14 +20,15 @@ _THINKING, _THOUGHT = "<think>", "</think>"
 _MOST_NORMAL = 2 * (HEAD + TAIL)
 """Characters after normalising: one may become eighteen."""
 
+_CONTROLS = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
+_INVISIBLE = (
+    "\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e01ff"
+)
 _SAME = tuple(
     (re.compile(f"[{letters}]"), same)
     for letters, same in (
-        (
-            "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-            "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ff",
-            "",
-        ),
+        (_CONTROLS + _INVISIBLE, ""),
         ("\u2018\u2019\u201b\u02bc\u02b9\u2032\xb4`\uff07", "'"),
         ("\u201c-\u201f\xab\xbb\u300a-\u300f\uff02", '"'),
         ("\u2010-\u2015\u2212", "-"),
