@@ -78,6 +78,8 @@ _DENSITY = 3
 
 _SHORT = 400
 """A text of an unknown language up to this long is held against the patterns of all."""
+_FEW = 120
+"""One of a known language up to this long too: so few words may mislead."""
 _FIGURE = re.compile(r"\d")
 _ANYTHING = 12
 """So much before the words that no more will be said is an answer in part."""
@@ -144,9 +146,9 @@ class Reader:
 
     def _likely(self, code: str | None, weight: int) -> Iterator[Finder]:
         """The patterns of the text's language; of all languages where a few words do not tell it."""
-        codes = self._codes if weight <= _SHORT else ()
-        if code in self._codes:
-            codes = (code,)
+        known = (code,) if code is not None and code in self._codes else ()
+        rest = weight <= (_FEW if known else _SHORT)
+        codes = (*known, *(each for each in self._codes if rest and each not in known))
         for each in codes:
             if each not in self._finders:
                 self._finders[each] = Finder(p for p in self._patterns if p.language in {each, ANY})
