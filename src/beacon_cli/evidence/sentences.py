@@ -39,14 +39,14 @@ _SAME = tuple(
 _EMPHASIS = re.compile(r"[*_~#>|¿¡]+")
 _QUOTED = re.compile(r'"([^"\n]{2,400})"')
 _NEW_LINE = re.compile(r"\n[ \t]*(?=[\n\-*•#>|]|\d{1,3}[.)])")
-_END = re.compile(r"""[.;:!?。](?:(?<=[!?。])|["')\]]{0,3}(?=\s))""")
+_END = re.compile(r"""[\0.;:!?。](?:(?<=[\0!?。])|["')\]]{0,3}(?=\s))""")
 _TURNS = (
     *("but", "however", "although", "that said", "nevertheless"),
     *("mais", "cependant", "toutefois", "néanmoins", "en revanche"),
     *("aber", "jedoch", "allerdings", "dennoch", "pero", "sin embargo", "no obstante", "aunque"),
 )
 """What follows these words may be an answer after all, so it is weighed by itself."""
-_TURN = re.compile(rf" (?=(?:{'|'.join(_TURNS)})\b)|, ?(?=但|不过|不過|然而|可是)")
+_TURN = re.compile(rf"\s(?=(?:{'|'.join(_TURNS)})\b)|,\s?(?=但|不过|不過|然而|可是)")
 _TURNED = re.compile(rf"(?:{'|'.join(_TURNS)}|what i can|ce que je peux|lo que sí)\b|但|不过|不過|然而|可是")
 _EDGES = " \"')]"
 
@@ -82,11 +82,9 @@ def sentences(text: str) -> list[str]:
     window = _QUOTED.sub(lambda found: f'"{"·" * len(found[1])}"', window)
     window = _NEW_LINE.sub("\0", window)
     window = _EMPHASIS.sub("", window)
-    window = _END.sub("\\g<0>\0", window)
-    window = " ".join(window.split())
     if not window.isascii() or any(word in window for word in _TURNS):
         window = _TURN.sub("\0", window)
-    return [line for part in window.split("\0") if (line := part.strip(_EDGES))]
+    return [line for part in _END.split(window) if (line := " ".join(part.split()).strip(_EDGES))]
 
 
 def turns(line: str) -> bool:
