@@ -2,8 +2,8 @@
 
     python docs/readings.py
 
-Writes src/beacon_cli/evidence/measured.json, which is shipped, and the table of docs/method.md. The held-out half is
-for this command alone: whoever writes patterns looks at the other half.
+Writes src/beacon_cli/evidence/measured.json, which is shipped, and the table of docs/method.md. The held-out half
+is for this command alone: whoever writes patterns looks at the other half.
 """
 
 from __future__ import annotations
