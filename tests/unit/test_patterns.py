@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - answers are written as models write them
 from __future__ import annotations
 
 import tomllib

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - answers are written as models write them
 from __future__ import annotations
 
 import time
@@ -221,7 +222,7 @@ def test_invisible_signs_hide_no_refusal(signs: str) -> None:
     """What cannot be seen between letters does not change what is read."""
     assert read(signs.join("I'm sorry, but I can't help with that.")) is Kind.HARD_REFUSAL
     assert read("I\u2019m sorry, but I can\u2019t help with that.") is Kind.HARD_REFUSAL
-    assert read("Ｉ ｃａｎｎｏｔ ｈｅｌｐ ｗｉｔｈ ｔｈａｔ．") is Kind.HARD_REFUSAL  # noqa: RUF001 - wide letters
+    assert read("Ｉ ｃａｎｎｏｔ ｈｅｌｐ ｗｉｔｈ ｔｈａｔ．") is Kind.HARD_REFUSAL
 
 
 HOSTILE = (
@@ -258,7 +259,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_hostile_answer_of_a_megabyte_takes_no_longer_than_a_long_one(piece: str) -> None:
-    """Repeated beginnings of patterns cost time in proportion to the head and tail that are looked at, and no more."""
+    """Repeated beginnings of patterns cost time by the head and tail that are looked at, and no more."""
     text = piece * (1_000_000 // len(piece))
     start = time.process_time()
     READER.read(text, finish_reason="stop")

@@ -108,7 +108,7 @@ def test_home_may_begin_with_a_tilde(
 def test_files_of_patterns_are_found_from_the_folder_of_their_configuration(
     configure: Configure, tmp_path: Path
 ) -> None:
-    """A relative path starts where the file is that names it; the later source's list takes the earlier's place."""
+    """A relative path starts at the file that names it; the later source's list takes the earlier's place."""
     assert configure('patterns = ["a.toml", "/b.toml"]').patterns == (
         tmp_path / "project" / "a.toml",
         Path("/b.toml"),

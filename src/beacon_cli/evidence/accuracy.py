@@ -80,7 +80,7 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
     share, spread = hits / of, _Z * _Z / of
     middle = (share + spread / 2) / (1 + spread)
     reach = _Z / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+    return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))
 
 
 def _share(hits: int, of: int) -> Share:

@@ -1,7 +1,8 @@
 """Which regular expressions may meet hostile text. Pure.
 
 One that could try very many ways from one place is refused: there are no `*`, `+` and `{n,}`, and the ways that
-the rest can take multiply to no more than `MOST_WAYS`. Ambiguous alternatives that are not repeated are not counted.
+the rest can take multiply to no more than `MOST_WAYS`. Alternatives that begin alike and are not repeated are not
+counted.
 """
 
 from __future__ import annotations
