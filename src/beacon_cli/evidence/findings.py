@@ -8,6 +8,7 @@ in a fixed order, so that the same answers give the same bytes. Shares and dista
 from __future__ import annotations
 
 from enum import StrEnum
+
 import msgspec
 
 from beacon_cli.evidence.answers import Answer, Deployment, Prompt, Survivors
