@@ -116,8 +116,8 @@ class Survivors(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the planned executions of one group and model (point 2).
 
     planned = compared + no_answer + empty + truncated + elsewhere + no_container + not_shared. `missing` is the
-    share of the planned that gave no usable answer (all but compared, no_container and not_shared). `unverified` counts
-    answers, compared or not, whose place nobody confirmed. `containers` are the starts among the compared.
+    share of the planned that gave no usable answer (all but compared, no_container and not_shared). `unverified`
+    counts answers, compared or not, whose place nobody confirmed. `containers` are the starts among the compared.
     """
 
     group: str

@@ -1,7 +1,7 @@
 """Bounds for shares and for gaps between groups.
 
-For a gap, t on container means: simulated at 5 starts it covers 95 to 96 %, where a two-way bootstrap covers 99.5 %
-and one by container 87 to 91 %. Must not know what a container or a region is.
+For a gap, t on container means: simulated at 5 starts it covers 95 to 96 %, where a two-way bootstrap covers 99.5
+% and one by container 87 to 91 %. Must not know what a container or a region is.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def wilson(count: int, of: int, confidence: float = 0.95) -> Bounds:
 def welch(strata: Sequence[tuple[Floats, Floats]], confidence: float = 0.95) -> Bounds | None:
     """Welch's t interval for the mean of the second sample minus that of the first; the mean over strata.
 
-    Each stratum has the container means of both groups. Degrees of freedom are Welch's and Satterthwaite's
-    (Welch 1947, doi:10.1093/biomet/34.1-2.28). None where a sample has fewer than two values or none of them varies.
+    Each stratum has the container means of both groups. Degrees of freedom are Welch's and Satterthwaite's (Welch
+    1947, doi:10.1093/biomet/34.1-2.28). None where a sample has fewer than two values or none of them varies.
     """
     from scipy.stats import t
 
@@ -74,8 +74,8 @@ def jackknife(estimate: float, without: Floats, units: Ints, confidence: float =
     """An interval for a statistic of pairs, by leaving out one unit at a time within its group.
 
     `without[n]` is the statistic without unit n, `units[n]` that unit's group. The groups' variances add up
-    (Arvesen 1969, doi:10.1214/aoms/1177697287); t has as many degrees of freedom as the smallest group less one. None
-    where a group has fewer than two units or nothing varies.
+    (Arvesen 1969, doi:10.1214/aoms/1177697287); t has as many degrees of freedom as the smallest group less one.
+    None where a group has fewer than two units or nothing varies.
     """
     from scipy.stats import t
 

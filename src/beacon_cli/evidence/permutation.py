@@ -3,8 +3,8 @@
 A container start is the unit that chance assigned; answers from one container share its batch, GPU and driver, so
 they move together or not at all. Permuting answers instead gives 40 to 63 % false alarms where containers differ.
 
-The same assignments serve every statistic of a comparison, and may be confined to strata. SciPy's `permutation_test`
-has no strata and draws anew for each statistic; the tests hold this room against it. The draws come from the raw
+The same assignments serve every statistic of a comparison, and may be kept within strata. SciPy's
+`permutation_test` has no strata and draws anew for each statistic; the tests hold this room against it. The draws come from the raw
 stream of PCG64, which NumPy keeps the same over versions. Must not know what a container or a region is.
 """
 
@@ -36,8 +36,9 @@ _TIE = 1e-9
 
 
 class Assignments(msgspec.Struct, frozen=True, kw_only=True):
-    """Ways in which the units could have come to their groups: `rows` (count x units), without the observed one
-    unless they are all there are (`exact`).
+    """Ways in which the units could have come to their groups, in `rows` (count x units).
+
+    The observed one is among them only if they are all there are (`exact`).
     """
 
     observed: Ints
@@ -101,8 +102,8 @@ def test(statistic: Statistic, ways: Assignments) -> Test:
 def spread(values: Floats, groups: int, weights: Floats | None = None) -> Statistic:
     """The spread between group means: the sum over groups of size times squared distance from the mean of all.
 
-    With two groups it orders assignments as the absolute difference of their means does. `values` has a row for each
-    unit, and may have a column for each of several questions; a weight 0 leaves a value out.
+    With two groups it orders assignments as the absolute difference of their means does. `values` has a row for
+    each unit, and may have a column for each of several questions; a weight 0 leaves a value out.
     """
     weight = np.ones_like(values) if weights is None else weights
     centred = (values - (weight * values).sum(axis=0) / np.maximum(weight.sum(axis=0), 1)) * weight
@@ -121,8 +122,8 @@ def spread(values: Floats, groups: int, weights: Floats | None = None) -> Statis
 def between_minus_within(first: Ints, second: Ints, sums: Floats, counts: Floats) -> Statistic:
     """The mean distance between groups minus the mean within, over pairs of units.
 
-    Pair n is of the units `first[n]` and `second[n]`, whose `counts[n]` distances add up to `sums[n]`. Large values
-    say that the groups differ; small ones say nothing. Without pairs on one side it is 0.
+    Pair n is of the units `first[n]` and `second[n]`, whose `counts[n]` distances add up to `sums[n]`. Large
+    values say that the groups differ; small ones say nothing. Without pairs on one side it is 0.
     """
     all_sum, all_count = sums.sum(), counts.sum()
 
