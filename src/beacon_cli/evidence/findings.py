@@ -2,7 +2,7 @@
 
 Must not know how a figure is computed, nor how it is shown. Every record is made of JSON types, and every list is
 in a fixed order, so that the same answers give the same bytes. Shares and distances go from 0 to 1, gaps from -1
-to 1 (a gap of .1 is ten points); durations are seconds. None always means "not known" or "does not apply", never 0.
+to 1 (a gap of .1 is ten points); durations are seconds. None means "not known" or "does not apply", never 0.
 """
 
 from __future__ import annotations

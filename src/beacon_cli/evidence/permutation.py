@@ -4,8 +4,9 @@ A container start is the unit that chance assigned; answers from one container s
 they move together or not at all. Permuting answers instead gives 40 to 63 % false alarms where containers differ.
 
 The same assignments serve every statistic of a comparison, and may be kept within strata. SciPy's
-`permutation_test` has no strata and draws anew for each statistic; the tests hold this room against it. The draws come from the raw
-stream of PCG64, which NumPy keeps the same over versions. Must not know what a container or a region is.
+`permutation_test` has no strata and draws anew for each statistic; the tests hold this room against it. The draws
+come from the raw stream of PCG64, which NumPy keeps the same over versions. Must not know what a container or a
+region is.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.intp]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 Statistic: TypeAlias = Callable[[Ints], Floats]
 """From assignments (one in each row, the group of each unit in the columns) to one figure, or a row, for each."""
 
