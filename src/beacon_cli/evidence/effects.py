@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -21,9 +22,9 @@ from beacon_cli.evidence.permutation import (
     Floats,
     assignments,
     between_minus_within,
+    permuted,
     smallest_p,
     spread,
-    test,
 )
 from beacon_cli.evidence.units import RATES, Units, indicator, means, units
 from beacon_cli.model import Measure
@@ -43,18 +44,24 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def effect(ask: Ask, these: Units, those: Pairs) -> Effect:
-    """The test that `ask` names, over all groups of the units; `those` are their pairs."""
-    return _rate(ask, these) if ask.measure in RATES else _distance(ask, these, sums(these, those, ask.measure))
+    """The test that `ask` names, over all groups of the units; `those` are their pairs, needed for a distance."""
+    if ask.measure in RATES:
+        return _rate(ask, these)
+    return next(_distances(ask, these, sums(these, those, [ask.measure])))
+
+
+def distances(ask: Ask, these: Units, those: Pairs, wanted: Sequence[Measure]) -> Iterator[Effect]:
+    """The same test by several distances, whichever measure `ask` names."""
+    yield from _distances(ask, these, sums(these, those, wanted))
 
 
 def between_two(ask: Ask, these: Units, those: Pairs, first: str, second: str) -> Effect:
-    """The same between two of the groups alone."""
+    """The test that `ask` names, between two of the groups alone."""
     two = (first, second)
-    kept = [answer for answer in these.answers if answer.group in two]
-    fewer = units(kept, two, by_region=ask.by_region)
+    fewer = units([answer for answer in these.answers if answer.group in two], two, by_region=ask.by_region)
     if ask.measure in RATES:
         return _rate(ask, fewer)
-    return _distance(ask, fewer, _of_two(these, sums(these, those, ask.measure), two))
+    return next(_distances(ask, fewer, _of_two(these, sums(these, those, [ask.measure]), two)))
 
 
 def _rate(ask: Ask, these: Units) -> Effect:
@@ -70,7 +77,7 @@ def _rate(ask: Ask, these: Units) -> Effect:
     confidence = 1 - ask.alpha / len(pairs)
     bounds, how = _bounds(these, values, each, (first, second), confidence)
     ways = assignments(these.group, these.stratum, seed=ask.seed)
-    p = float(test(spread(each, groups), ways).p)
+    p = float(permuted(spread(each, groups), ways).p)
     low, high = bounds or (None, None)
     return msgspec.structs.replace(
         base,
@@ -131,48 +138,59 @@ def detectable(these: Units, each: Floats, level: float) -> float | None:
     return None if found is None else rounded(found * math.sqrt(simulated / starts))
 
 
-def _distance(ask: Ask, these: Units, those: Sums) -> Effect:
-    base = _base(ask, these)
+def _distances(ask: Ask, these: Units, those: Sums) -> Iterator[Effect]:
+    asks = [msgspec.structs.replace(ask, measure=measure) for measure in those.measures]
+    bases = [_base(each, these) for each in asks]
     same = these.group[those.first] == these.group[those.second]
+    between, within = _means(those, ~same), _means(those, same)
     if len(these.groups) < 2 or not same.any() or same.all():  # noqa: PLR2004 - a comparison needs two
-        between = None if same.all() else _mean(those, ~same)
-        return msgspec.structs.replace(base, between=rounded(between), within=rounded(_mean(those, same)))
-    statistic = between_minus_within(those.first, those.second, those.sums, those.counts)
+        yield from (_with_means(base, *told) for base, *told in zip(bases, between, within, strict=True))
+        return
     ways = assignments(these.group, these.stratum, seed=ask.seed)
-    outcome = test(statistic, ways)
-    gap, confidence = float(outcome.statistic), 1 - ask.alpha
-    bounds = intervals.jackknife(gap, _without_each(these, those, same), these.group, confidence)
-    how = "jackknife"
-    if bounds is None and not those.sums.any():  # every text is the same: as if shares of 0 were compared
-        answered = [int((these.group[these.unit] == group).sum()) for group in range(len(these.groups))]
-        bounds, how = intervals.newcombe((0, min(answered)), (0, min(answered)), confidence), "newcombe"
-    low, high = bounds or (None, None)
-    return msgspec.structs.replace(
-        base,
-        gap=rounded(gap),
-        low=rounded(low),
-        high=rounded(high),
-        confidence=confidence,
-        interval=how if bounds else "none",
-        between=rounded(_mean(those, ~same)),
-        within=rounded(_mean(those, same)),
-        p=rounded(float(outcome.p)),
-        permutations=ways.count,
-        exact=ways.exact,
-    )
+    statistic = between_minus_within(those.first, those.second, those.sums, those.counts)
+    outcome = permuted(statistic, ways, len(those.first))
+    without = _without_each(these, those, same)
+    for column, base in enumerate(bases):
+        gap = float(outcome.statistic[column])
+        bounds, how = _around(these, gap, without[:, column], is_zero=not those.sums[:, column].any(), ask=ask)
+        low, high = bounds or (None, None)
+        yield msgspec.structs.replace(
+            _with_means(base, between[column], within[column]),
+            gap=rounded(gap),
+            low=rounded(low),
+            high=rounded(high),
+            interval=how,
+            p=rounded(float(outcome.p[column])),
+            permutations=ways.count,
+            exact=ways.exact,
+        )
+
+
+def _around(these: Units, gap: float, without: Floats, *, is_zero: bool, ask: Ask) -> tuple[Bounds | None, str]:
+    """The interval for between minus within, and how it was made."""
+    bounds = intervals.jackknife(gap, without, these.group, 1 - ask.alpha)
+    if bounds is not None:
+        return bounds, "jackknife"
+    if not is_zero:
+        return None, "none"
+    fewest = int(
+        np.bincount(these.group[these.unit]).min()
+    )  # every text is the same: as if no answer of any differed
+    return intervals.newcombe((0, fewest), (0, fewest), 1 - ask.alpha), "newcombe"
 
 
 def _without_each(these: Units, those: Sums, same: Bools) -> Floats:
-    """Between minus within, leaving out one unit at a time; NaN where nothing is left to compare."""
+    """Between minus within by each measure, leaving out one unit at a time; NaN where nothing is left."""
 
     def left(chosen: Bools) -> Floats:
         parts = []
         for amounts in (those.sums, those.counts):
-            told = np.where(chosen, amounts, 0.0)
-            size = len(these.group)
-            touched = np.bincount(those.first, told, size) + np.bincount(those.second, told, size)
-            parts.append(told.sum() - touched)
-        mean: Floats = np.divide(parts[0], parts[1], out=np.full(len(these.group), np.nan), where=parts[1] > 0)
+            told = amounts * chosen[:, None]
+            touched = np.zeros((len(these.group), told.shape[1]))
+            np.add.at(touched, those.first, told)
+            np.add.at(touched, those.second, told)
+            parts.append(told.sum(axis=0) - touched)
+        mean: Floats = np.divide(parts[0], parts[1], out=np.full_like(parts[0], np.nan), where=parts[1] > 0)
         return mean
 
     without: Floats = left(~same) - left(same)
@@ -187,6 +205,7 @@ def _of_two(these: Units, those: Sums, two: tuple[str, str]) -> Sums:
     place[kept] = np.arange(len(kept))
     inside = (place[those.first] >= 0) & (place[those.second] >= 0)
     return Sums(
+        measures=those.measures,
         first=place[those.first[inside]],
         second=place[those.second[inside]],
         sums=those.sums[inside],
@@ -194,9 +213,13 @@ def _of_two(these: Units, those: Sums, two: tuple[str, str]) -> Sums:
     )
 
 
-def _mean(those: Sums, chosen: Bools) -> float | None:
-    count = float(those.counts[chosen].sum())
-    return float(those.sums[chosen].sum()) / count if count else None
+def _means(those: Sums, chosen: Bools) -> list[float | None]:
+    totals, counts = those.sums[chosen].sum(axis=0), those.counts[chosen].sum(axis=0)
+    return [float(total / count) if count else None for total, count in zip(totals, counts, strict=True)]
+
+
+def _with_means(base: Effect, between: float | None, within: float | None) -> Effect:
+    return msgspec.structs.replace(base, between=rounded(between), within=rounded(within))
 
 
 def _base(ask: Ask, these: Units) -> Effect:

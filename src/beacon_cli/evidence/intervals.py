@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from beacon_cli.evidence.permutation import Floats, Ints, assignments, spread, test
+from beacon_cli.evidence.permutation import Floats, Ints, assignments, permuted, spread
 
 Bounds: TypeAlias = tuple[float, float]
 
@@ -106,7 +106,7 @@ def inverted(first: Floats, second: Floats, *, seed: int, confidence: float = 0.
 
     def is_refused(shift: float) -> bool:
         values = np.concatenate([first, second - shift])
-        return bool(test(spread(values, 2), ways).p <= 1 - confidence + 1e-12)
+        return bool(permuted(spread(values, 2), ways).p <= 1 - confidence + 1e-12)
 
     def bound(side: int) -> float:
         inside, outside = 0.0, reach

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from itertools import pairwise
+from itertools import groupby, pairwise
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -30,6 +30,15 @@ _CJK = (
     (0xF900, 0xFAFF),  # compatibility ideographs
     (0x20000, 0x3FFFF),  # ideographs, further extensions
 )
+
+
+class _Separated(dict[int, str]):
+    """A table for `str.translate` that makes a blank of whatever is no part of a word."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        self[code] = char if unicodedata.category(char)[0] in "LMN" else " "
+        return self[code]
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,19 +65,13 @@ def tokens(folded: str) -> frozenset[str]:
     A single such character stands alone. Signs that are neither letters, marks nor digits separate words.
     """
     found: set[str] = set()
-    word: list[str] = []
-    run: list[str] = []
-    for char in f"{folded} ":
-        if _is_cjk(char):
-            run.append(char)
-        elif run:
-            found.update(map("".join, pairwise(run)) if len(run) > 1 else run)
-            run = []
-        if not _is_cjk(char) and unicodedata.category(char)[0] in "LMN":
-            word.append(char)
-        elif word:
-            found.add("".join(word))
-            word = []
+    for word in folded.translate(_Separated()).split():
+        if word.isascii() or not any(map(_is_cjk, word)):
+            found.add(word)
+            continue
+        for is_cjk, part in groupby(word, _is_cjk):
+            run = "".join(part)
+            found.update(map("".join, pairwise(run)) if is_cjk and len(run) > 1 else [run])
     return frozenset(found)
 
 

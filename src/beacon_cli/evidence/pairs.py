@@ -7,7 +7,7 @@ in good time, a part is drawn with a seed that knows neither groups nor answers.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -19,7 +19,7 @@ from beacon_cli.model import Measure
 
 MOST = 20_000
 """Pairs that are measured, for each model."""
-MOST_COSTLY = 1_000
+MOST_COSTLY = 500
 """By chrF, which takes a hundred times as long."""
 MOST_PRIMARY = 5_000
 """By chrF where it is the primary measure."""
@@ -37,44 +37,51 @@ class Pairs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
-    """The distances between two units each (`first`, `second`): their sums and how many there are."""
+    """The distances between two units each (`first`, `second`): their sums and how many there are, by measure.
 
+    `sums` and `counts` have a row for each two units and a column for each of `measures`.
+    """
+
+    measures: tuple[Measure, ...]
     first: Ints
     second: Ints
     sums: Floats
     counts: Floats
 
 
-def pairs(these: Units, primary: Measure, seed: int) -> Pairs:
+def pairs(these: Units, wanted: Sequence[Measure], seed: int, primary: Measure | None = None) -> Pairs:
     """Pairs of answers to one question from different containers of one stratum: all, or as many as may be."""
-    first, second = _candidates(these)
+    first, second = _candidates(these) if wanted else (np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))
     chosen = _drawn(len(first), MOST, seed)
     first, second = first[chosen], second[chosen]
     costly = _drawn(len(first), MOST_PRIMARY if primary is Measure.CHRF else MOST_COSTLY, seed + 1)
     ready = {
         place: measures.ready(these.answers[place].text or "") for place in np.unique([first, second]).tolist()
     }
-    found = {measure: np.full(len(first), np.nan) for measure in measures.DISTANCES}
-    for measure, distance in measures.DISTANCES.items():
-        wanted = costly if measure is Measure.CHRF else range(len(first))
-        values = found[measure]
-        for place in wanted:
-            one, other = ready[int(first[place])], ready[int(second[place])]
+    ends = [(ready[one], ready[other]) for one, other in zip(first.tolist(), second.tolist(), strict=True)]
+    found = {}
+    for measure in wanted:
+        distance = measures.DISTANCES[measure]
+        values = np.full(len(ends), np.nan)
+        for place in costly.tolist() if measure is Measure.CHRF else range(len(ends)):
+            one, other = ends[place]
             values[place] = 0.0 if one.folded == other.folded else distance(one, other)
+        found[measure] = values
     return Pairs(first=first, second=second, distances=found)
 
 
-def sums(these: Units, those: Pairs, measure: Measure) -> Sums:
-    """The distances by `measure`, added up for each pair of units."""
-    values = those.distances[measure]
-    known = ~np.isnan(values)
-    ends = np.sort(np.stack([these.unit[those.first[known]], these.unit[those.second[known]]]), axis=0)
-    keys, place = np.unique(ends[0] * len(these.group) + ends[1], return_inverse=True)
+def sums(these: Units, those: Pairs, wanted: Sequence[Measure]) -> Sums:
+    """The distances by each measure that is wanted, added up for every two units."""
+    ends = np.sort(np.stack([these.unit[those.first], these.unit[those.second]]), axis=0)
+    size = max(1, len(these.group))
+    keys, place = np.unique(ends[0] * size + ends[1], return_inverse=True)
+    columns = [those.distances[measure] for measure in wanted]
     return Sums(
-        first=keys // max(1, len(these.group)),
-        second=keys % max(1, len(these.group)),
-        sums=np.bincount(place, values[known], minlength=len(keys)).astype(np.float64),
-        counts=np.bincount(place, minlength=len(keys)).astype(np.float64),
+        measures=tuple(wanted),
+        first=keys // size,
+        second=keys % size,
+        sums=np.stack([np.bincount(place, np.nan_to_num(each), len(keys)) for each in columns], axis=1),
+        counts=np.stack([np.bincount(place, ~np.isnan(each), len(keys)) for each in columns], axis=1),
     )
 
 

@@ -95,7 +95,7 @@ def deployments(answers: Sequence[Answer], groups: Sequence[str], models: Sequen
 
 
 def prompts(spec: Spec | None) -> tuple[Prompt, ...]:
-    """Every prompt of the spec; once for each region (and model) only where its system prompt names them."""
+    """Every prompt of the spec, by region only where its system prompt differs by region."""
     if spec is None:
         return ()
     found: list[Prompt] = []
@@ -107,9 +107,10 @@ def prompts(spec: Spec | None) -> tuple[Prompt, ...]:
                 for region in spec.regions
                 for model in spec.models
             ]
+            by_region = {region: {told for name, told in rendered if name == region} for region, _ in rendered}
+            if len(set(map(frozenset, by_region.values()))) <= 1:  # the region makes no difference
+                rendered = [("", system) for _, system in rendered]
             systems = list(dict.fromkeys(rendered))
-            if len({system for _, system in systems}) <= 1:
-                systems = [("", systems[0][1])] if systems else []
             found += [
                 Prompt(
                     question=question.id,
@@ -176,7 +177,7 @@ def _prompts(prompts: Sequence[Prompt], answers: Sequence[Answer]) -> list[Diffe
 
 
 def _missing(survivors: Sequence[Survivors]) -> list[Difference]:
-    values = {each.group: (f"{100 * each.missing:.1f} %",) for each in survivors}
+    values: dict[str, tuple[str, ...]] = {each.group: (f"{100 * each.missing:.1f} %",) for each in survivors}
     return [Difference(what="missing answers", values=values)] if len(set(values.values())) > 1 else []
 
 

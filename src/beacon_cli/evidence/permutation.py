@@ -53,7 +53,7 @@ class Assignments(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.rows)
 
 
-class Test(msgspec.Struct, frozen=True, kw_only=True):
+class Permuted(msgspec.Struct, frozen=True, kw_only=True):
     """What a permutation test gave: `p` for the upper tail; arrays where the statistic gave a row."""
 
     statistic: Floats
@@ -85,20 +85,22 @@ def smallest_p(sizes: list[int]) -> float:
     return min(1.0, swaps / _ways(sizes))
 
 
-def test(statistic: Statistic, ways: Assignments) -> Test:
+def permuted(statistic: Statistic, ways: Assignments, width: int = 1) -> Permuted:
     """How the observed statistic stands among those of the assignments; large values count as extreme.
+
+    `width` is how many figures the statistic holds at once for each assignment, beside one for each unit.
 
     p is k / count over all assignments, the observed one among them, else (1 + k) / (1 + count): never 0
     (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585).
     """
     observed = statistic(ways.observed[None, :])[0]
     border = observed - _TIE * np.maximum(1e-3, np.abs(observed))
-    step = max(1, _CHUNK // max(1, ways.rows.shape[1]) // max(1, np.size(observed)))
+    step = max(1, _CHUNK // max(1, width, ways.rows.shape[1], np.size(observed)))
     extreme = sum(
         (statistic(ways.rows[start : start + step]) >= border).sum(axis=0) for start in range(0, ways.count, step)
     )
     p = extreme / ways.count if ways.exact else (1 + extreme) / (1 + ways.count)
-    return Test(statistic=np.asarray(observed), p=np.asarray(p, dtype=np.float64))
+    return Permuted(statistic=np.asarray(observed), p=np.asarray(p, dtype=np.float64))
 
 
 def spread(values: Floats, groups: int, weights: Floats | None = None) -> Statistic:
@@ -124,10 +126,11 @@ def spread(values: Floats, groups: int, weights: Floats | None = None) -> Statis
 def between_minus_within(first: Ints, second: Ints, sums: Floats, counts: Floats) -> Statistic:
     """The mean distance between groups minus the mean within, over pairs of units.
 
-    Pair n is of the units `first[n]` and `second[n]`, whose `counts[n]` distances add up to `sums[n]`. Large
-    values say that the groups differ; small ones say nothing. Without pairs on one side it is 0.
+    Pair n is of the units `first[n]` and `second[n]`, whose `counts[n]` distances add up to `sums[n]`; both may
+    have a column for each of several measures. Large values say that the groups differ; small ones say nothing.
+    Without pairs on one side it is 0.
     """
-    all_sum, all_count = sums.sum(), counts.sum()
+    all_sum, all_count = sums.sum(axis=0), counts.sum(axis=0)
 
     def statistic(rows: Ints) -> Floats:
         same = (rows[:, first] == rows[:, second]).astype(np.float64)

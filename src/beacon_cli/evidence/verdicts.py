@@ -1,8 +1,8 @@
 """From a test to one of exactly three verdicts, and the words for it. Decides what people may publish.
 
-*Difference*: the primary test, corrected for the number of models, is at or below alpha. *No difference larger than
-X*: it is not, and every interval lies within X, the smallest gap that matters. *Inconclusive*: everything else, and
-whenever the material cannot bear a verdict, whatever p says. Must not know how a figure is computed or shown.
+*Difference*: the primary test, corrected for the number of models, is at or below alpha. *No difference larger
+than X*: it is not, and every interval lies within X, the smallest gap that matters. *Inconclusive*: everything
+else, and whenever the material cannot bear a verdict, whatever p says. Must not know how a figure is computed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from beacon_cli.evidence.intervals import Bounds
 from beacon_cli.evidence.units import RATES
 
 MOST_MISSING = 0.05
-"""The share of planned answers that may be missing in a group, by which groups may differ in it, and of questions
-that may not be shared."""
+"""The share of planned answers that a group may lack; also of questions that are not shared."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one model: its primary test (None if there is none), the pairs behind it, and the material.
+    """What is known of one model: its primary test (None if there is none), the pairs behind it, what went in.
 
     `pairs` are of the same measure, at 1 - alpha each; with two groups there are none, for the primary says it all.
     """
@@ -97,8 +96,7 @@ def _obstacles(case: Case) -> Iterator[tuple[str, str]]:
     for each in case.survivors:
         if each.containers < power.FEWEST_STARTS:
             yield (
-                f"{each.group} has {each.containers} container starts;"
-                f" below {power.FEWEST_STARTS} a {case.axis} chance alone explains anything",
+                f"{each.group} has {each.containers} container starts, and it takes {power.FEWEST_STARTS} to tell",
                 f"`design: {{container_starts: {power.FEWEST_STARTS + 1}}}` or more",
             )
     yield from _gone(case)
