@@ -169,7 +169,7 @@ def _model(
 
 
 def _effects(ask: Ask, these: Units, those: Pairs, design: Design) -> Iterator[Effect]:
-    """Every test of one model: the primary one, its pairs, the control questions and the others, other measures."""
+    """Every test of one model: the primary one, its pairs, control questions and the others, other measures."""
     yield effect(ask, these, those)
     if len(these.groups) > 2:  # noqa: PLR2004 - of two there is one pair, which was just tested
         pair = msgspec.structs.replace(ask, role=Role.PAIR)

@@ -1,6 +1,6 @@
 """Where an answer came from, by what the platform says of its region, held against where it was asked for.
 
-`MODAL_REGION` holds an AWS region (`us-east-2`), a GCP zone (`europe-west4-a`) or an OCI availability domain
+A Modal container reports an AWS region (`us-east-2`), a GCP zone (`europe-west4-a`) or an OCI availability domain
 (`PHX-AD-1`, `us-ashburn-1-AD-2`), while Modal is asked for by names of its own (`us-east`, `ap-northeast`). What
 cannot be mapped is unverified, never guessed. Must not know what an answer says.
 """

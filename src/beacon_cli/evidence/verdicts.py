@@ -24,7 +24,7 @@ MOST_MISSING = 0.05
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one model: its primary test (None if there is none), the pairs behind it, what went in.
 
-    `pairs` are of the same measure, at 1 - alpha each; with two groups there are none, for the primary says it all.
+    `pairs` are of the same measure, at 1 - alpha each; with two groups there are none: the primary is the pair.
     """
 
     model: str

@@ -17,6 +17,7 @@ from beacon_cli import events as ev
 from beacon_cli.disk import DISK, Disk
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
+from beacon_cli.evidence.design import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
 from beacon_cli.operations import looking
 from beacon_cli.operations.orders import Continuation, Order, retargeted
@@ -113,6 +114,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             beacon=__version__,
             job_file=str(order.job.absolute()),
             selection=order.selection,
+            design=design_hash(plan.spec),
         )
         standings = Standings()
         code = await _carried_out(plan, opening, standings, executor, kept, folder, order)
