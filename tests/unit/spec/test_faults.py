@@ -59,8 +59,11 @@ ADDED = [
     # analysis and design
     (
         "analysis: {primary: refusal}",
-        "5:21: analysis.primary: unknown measure 'refusal'; did you mean 'refusals'?; known: refusals, hard_refusals,"
-        " soft_refusals, partial, substantive, exact_match, edit_distance, token_jaccard, chrf, length_ratio",
+        (
+            "5:21: analysis.primary: unknown measure 'refusal'; did you mean 'refusals'?; known: refusals,"
+            " hard_refusals, soft_refusals, partial, substantive, exact_match, edit_distance, token_jaccard, chrf,"
+            " length_ratio"
+        ),
     ),
     ("analysis: {alpha: 0}", "5:19: analysis.alpha: must be at least 0.0001, not 0"),
     ("analysis: {alpha: 0.5}", "5:19: analysis.alpha: must be at most 0.2, not 0.5"),
