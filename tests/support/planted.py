@@ -128,7 +128,7 @@ def chosen(pool: tuple[list[Answer], list[Answer]], refused: Iterable[bool]) -> 
     return [pool[is_refusal][place] for place, is_refusal in enumerate(refused)]
 
 
-def tested(
+def figures(
     answers: list[Answer], groups: tuple[str, ...], prompts: int, measure: Measure = Measure.REFUSALS
 ) -> Effect:
     """The test of a set by itself, corrected for nothing."""
