@@ -75,8 +75,8 @@ def answer(**values: Any) -> Answer:
 class Planted:
     """Sets of answers of `groups`, `starts` containers each, over `prompts` questions.
 
-    A question's rate of refusals is drawn around `base` (logit sd 1); the last group's is `gap` higher; a container
-    moves all its answers by a draw of `container_sd` on the logit scale.
+    A question's rate of refusals is drawn around `base` (logit sd 1); the last group's is `gap` higher; a
+    container moves all its answers by a draw of `container_sd` on the logit scale.
     """
 
     def __init__(
