@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import time
@@ -359,3 +361,33 @@ def test_looking_makes_no_queue(beacon: Beacon, tmp_path: Path) -> None:
     unknown = beacon("queue-status", "--region", "moon")
     assert (unknown.returncode, "known: us, eu, asia" in unknown.stderr) == (2, True)
     assert not (tmp_path / "state").exists()
+
+
+def test_a_watch_leaves_the_terminal_clean(environment: dict[str, str], tmp_path: Path) -> None:
+    """The queue is drawn again over itself; Ctrl-C is how a watch ends: code 0, the cursor back, no traceback."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [str(BEACON), "queue-status", "--watch"],
+        env={**environment, "TERM": "xterm", "LINES": "24"},
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        drawn = b""
+        while drawn.count(b"GPUs in use") < 2:
+            drawn += os.read(ours, 65536)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LIMIT) == 0
+    assert b"Traceback" not in drawn
+    assert drawn.count(b"\x1b[?25h") == drawn.count(b"\x1b[?25l") >= 2
+    assert drawn.rindex(b"\x1b[?25h") > drawn.rindex(b"\x1b[?25l")
+    os.close(ours)
+
+
+def test_a_watch_needs_a_terminal(beacon: Beacon) -> None:
+    """Into a pipe nothing is watched, and one line says what to do."""
+    for options in ((), ("--json",)):
+        found = beacon("queue-status", "--watch", *options)
+        assert (found.returncode, len(found.stderr.splitlines())) == (2, 1)

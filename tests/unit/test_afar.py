@@ -1,15 +1,29 @@
 from __future__ import annotations
 
+import gc
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock, IteratorStream
 from tests.support.queue_scenes import busy, record
 
 from beacon_cli.errors import BeaconError, StartError, UsageError
+from beacon_cli.operations import queue_status
 from beacon_cli.queues import afar
 
 URL = "http://queue.test:8585"
 STATUS = f"{URL}{afar.PATH}"
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """The command leaves the collection of garbage off, as its process ends: the tests' process goes on."""
+    yield
+    gc.enable()
 
 
 def fault(kind: type[BeaconError], url: str = URL) -> str:
@@ -91,3 +105,32 @@ def test_a_password_in_an_address_is_not_shown(httpx_mock: HTTPXMock) -> None:
     """Credentials of the address stay out of the messages."""
     httpx_mock.add_response(status_code=404)
     assert "secret" not in fault(UsageError, "http://ann:secret@queue.test:8585")
+
+
+def shown(capsys: pytest.CaptureFixture[str], **options: Any) -> str:
+    """What `beacon queue-status --url` prints."""
+    chosen: dict[str, Any] = {"region": "", "url": URL, "rehearsal": False, "as_json": False, **options}
+    queue_status.show(**chosen)
+    return capsys.readouterr().out
+
+
+def test_a_servers_queue_has_the_same_table(
+    httpx_mock: HTTPXMock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The table, the record as it was sent, one region's part alone, and no other region."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BEACON_HOME", str(tmp_path / "home"))
+    sent = record(busy()[0])
+    httpx_mock.add_response(url=STATUS, json=sent, is_reusable=True)
+    assert "7 of 10 GPUs in use" in shown(capsys)
+    assert json.loads(shown(capsys, as_json=True)) == sent
+    assert json.loads(shown(capsys, as_json=True, region="apac")) == sent["queues"]["ASIA"]
+    assert "asia" not in shown(capsys, region="EU")
+    with pytest.raises(UsageError, match="known: us, eu, asia"):
+        shown(capsys, region="moon")
+    with pytest.raises(UsageError, match="leave it out with --url"):
+        shown(capsys, rehearsal=True)
+    assert not (tmp_path / "home").exists()
