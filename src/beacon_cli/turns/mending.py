@@ -6,37 +6,51 @@ Nothing here takes anything for granted: a call has ended and a container is gon
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import anyio
 from anyio import to_thread
 
+from beacon_cli.errors import StoreError
 from beacon_cli.model import Window
 from beacon_cli.ports import Containers, Executor, Store
-from beacon_cli.tickets import Warm
+from beacon_cli.tickets import Ticket, Warm
 
 _BETWEEN_LOOKS = 0.2
 """Seconds between two looks at pools that are to become empty."""
 
 
 class Mender:
-    """Reclaims and cools for one holder, while it waits for its turn."""
+    """Reclaims and cools for one holder."""
 
     def __init__(self, store: Store, holder: str, executor: Executor, containers: Containers) -> None:
         self._store = store
         self._holder = holder
         self._executor = executor
         self._containers = containers
+        self._duties: dict[int, Ticket] = {}
         self._windows: dict[str, Window] = {}
 
     async def reclaim(self, tickets: Iterable[int]) -> None:
-        """End what dead leases left behind, and free it. What has not ended is tried again at the next call."""
+        """Take over the duty to end what dead leases left behind; `tend` does it."""
         for ticket in tickets:
-            dead = await to_thread.run_sync(self._store.reclaim, ticket, self._holder)
-            if dead is None or not await self._ended(dead.calls):
+            if ticket in self._duties:
                 continue
-            warm = await self._idle(dead.pools)
-            if warm is not None:
-                await to_thread.run_sync(self._store.reclaimed, ticket, self._holder, warm)
+            dead = await to_thread.run_sync(self._store.reclaim, ticket, self._holder)
+            if dead is not None:
+                self._duties[ticket] = dead
+
+    async def tend(self) -> None:
+        """Do the duties taken over, and free what they were about. Goes on until it is cancelled.
+
+        No wait for a turn does this: a duty outlasts the wait in which it was taken over, and while this holder
+        lives and renews it, nobody else can have it.
+        """
+        while True:
+            async with anyio.create_task_group() as group:
+                for dead in self._duties.values():
+                    group.start_soon(self._free, dead)
+            await anyio.sleep(_BETWEEN_LOOKS)
 
     async def cool(self, idle: Iterable[Warm]) -> None:
         """Let idle containers end, and free the GPUs of those that are gone."""
@@ -56,6 +70,17 @@ class Mender:
         """Those of these pools that may have containers now."""
         standings = {pool: await self._containers.standing(pool) for pool in pools}
         return {pool: gpus for pool, gpus in pools.items() if (now := standings[pool]) is None or not now.empty}
+
+    async def _free(self, dead: Ticket) -> None:
+        """Free a dead lease, if all it left is known to have ended. What has not is looked at again."""
+        if not await self._ended(dead.calls):
+            return
+        warm = await self._idle(dead.pools)
+        if warm is None:
+            return
+        with suppress(StoreError):
+            await to_thread.run_sync(self._store.reclaimed, dead.id, self._holder, warm)
+            del self._duties[dead.id]
 
     async def _ended(self, calls: Iterable[str]) -> bool:
         """Whether all of these calls are known to have ended, now that they are cancelled."""

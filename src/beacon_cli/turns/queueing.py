@@ -100,6 +100,7 @@ class TicketQueue:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._heed)
+                group.start_soon(self._mender.tend)
                 yield
                 group.cancel_scope.cancel()
         finally:
