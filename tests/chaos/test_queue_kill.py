@@ -54,7 +54,12 @@ def test_a_dead_holder_s_gpus_come_back(contest: Contest, told: Told, draw: int)
     contest.finish()
     contest.verify()
     assert contest.store.set_aside() == {}
-    told("kill -9 of a process that holds turns", runs=kills, regions_regained=regained, slowest_ms=int(slowest * 1000))
+    told(
+        "kill -9 of a process that holds turns",
+        runs=kills,
+        regions_regained=regained,
+        slowest_ms=int(slowest * 1000),
+    )
     assert slowest < contest.lease * 1.2 + _SLACK
 
 
@@ -86,7 +91,9 @@ def _regained(contest: Contest, region: str, victim: str) -> float | None:
 
     def granted() -> bool:
         return any(
-            entry.kind in {LogKind.GRANTED, LogKind.INHERITED} and entry.region == region and entry.run_id != victim
+            entry.kind in {LogKind.GRANTED, LogKind.INHERITED}
+            and entry.region == region
+            and entry.run_id != victim
             for entry in contest.store.log()
             if entry.at >= began
         )

@@ -102,7 +102,9 @@ class Contest:
 
     def begin(self, name: str, *options: str, environment: Mapping[str, str] | None = None) -> Forked:
         """Start a run of the job of this name, which gets the job's name."""
-        return self.start(name, "run", f"{name}.yaml", "--run-id", name, "--quiet", *options, environment=environment)
+        return self.start(
+            name, "run", f"{name}.yaml", "--run-id", name, "--quiet", *options, environment=environment
+        )
 
     def resume(self, name: str) -> Forked:
         """Go on with a run; with one that had not begun, begin."""
