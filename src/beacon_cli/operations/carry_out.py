@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -19,7 +20,7 @@ from beacon_cli.disk import DISK, Disk
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.model import SimulatedTarget, Spec
-from beacon_cli.operations import looking, taking_turns
+from beacon_cli.operations import looking, noting, taking_turns
 from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
 from beacon_cli.plan import Plan
@@ -103,19 +104,16 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
         )
         run_id = order.run_id or new_run_id(time.time(), random.random)
-        queue = await stack.enter_async_context(
-            taking_turns.queue(
-                run_id,
-                plan,
-                executor,
-                settings,
-                rehearsal=rehearsal,
-                priority=order.priority,
-                wait=order.wait,
-            )
-        )
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
+        taken = taking_turns.queue(
+            run_id, plan, executor, settings, rehearsal=rehearsal, priority=order.priority, wait=order.wait
+        )
+        try:
+            queue = await stack.enter_async_context(taken)
+        except BaseException:
+            folder.forget()
+            raise
         kept = await stack.enter_async_context(journal.create(folder.journal, disk))
         opening = ev.RunStarted(
             at=time.time(),
@@ -279,3 +277,4 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
     looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout)
+    noting.note(standings, os.environ)
