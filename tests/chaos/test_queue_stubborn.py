@@ -1,4 +1,4 @@
-"""A lease is not the GPU: whoever comes next waits until the provider says that the dead one's calls have ended."""
+"""A lease is not the GPU: whoever comes next waits until the dead one's calls are known to have ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _kill(contest: Contest) -> None:
 
 
 def test_calls_whose_ids_are_known_are_ended_first(contest: Contest, told: Told) -> None:
-    """Calls of a dead run that ignore gentle cancellation are ended with their containers, then it is another's turn."""
+    """A dead run's calls that ignore gentle cancellation end with their containers; then it is another's turn."""
     told("kill -9 over calls that ignore gentle cancellation")
     calls = _killed_at_its_calls(contest, "It is stubborn")
     _kill(contest)

@@ -86,7 +86,7 @@ class Contest:
         limits: str = "timeout: 10m",
     ) -> None:
         """Write a job of this name. Its executions are those of no other."""
-        unique = f"{name} {random.getrandbits(64):x}"
+        unique = f"{random.getrandbits(64):x}"
         texts, regions, models = list(texts), list(regions), list(models)
         questions = "\n".join(f'  - {{id: q{n}, text: "{text} ({unique})"}}' for n, text in enumerate(texts))
         self._planned[name] = len(texts) * len(regions) * len(models)

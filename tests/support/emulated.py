@@ -1,7 +1,7 @@
 """A workspace in a process of its own, with regions, times and containers as a test wants them.
 
-`Emulated` starts it and reads its ledger; run as a module, this is what it starts. Its own limit on GPUs is so high
-that it hides nothing.
+`Emulated` starts it and reads its ledger; run as a module, this is what it starts. Its own limit on GPUs is so
+high that it hides nothing.
 """
 
 from __future__ import annotations
