@@ -12,7 +12,7 @@ from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.model import Model, Region
 from beacon_cli.ports import Over, Store
-from beacon_cli.tickets import Entered, FailedExecution
+from beacon_cli.tickets import Entered, FailedExecution, TicketState
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 
@@ -97,13 +97,14 @@ class HeldTurn:
             await to_thread.run_sync(self._renewal.renew)
         if not self._renewal.is_trusted:
             self.end(Over(f"{UNREACHED} ({self._renewal.trouble})", final=False))
+        self.heed()  # a renewal that succeeded may have said that the turn is another's by now
 
     def heed(self) -> None:
         """Look at what the last renewal said of this turn."""
         if self._renewal.renewed_at <= self._since:
             return  # it was granted after that
         order = self._renewal.orders.get(self.ticket)
-        if order is None or order.token != self.token:
+        if order is None or order.token != self.token or order.state is not TicketState.HOLDING:
             self.end(Over(LOST, final=False))
         elif order.cancelled_by:
             self.end(Over(f"cancelled by {order.cancelled_by}", final=True))

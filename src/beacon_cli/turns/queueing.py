@@ -291,7 +291,6 @@ class TicketQueue:
         while True:
             await anyio.sleep(_HEED)
             for held in list(self._held.values()):
-                held.heed()
                 await held.check()
 
 
