@@ -18,7 +18,7 @@ def test_a_stalled_holder_takes_another_turn(contest: Contest, told: Told, draw:
     """Stopped for three leases: its token is void, its calls are ended, it goes on in another turn; caps hold."""
     rng = dice("stall", draw)
     contest.job("slow", ["Why?"] * 10, regions=["us"], schedule=rng.choice(["lockstep", "lanes"]))
-    contest.job("next", ["Why?"] * 3, regions=["us"], models=["gemma-2", "phi-3", "yi-6b"])
+    contest.job("next", ["Why?"] * 60, regions=["us"], models=["gemma-2", "phi-3", "yi-6b"])
     slow = contest.begin("slow")
     until(lambda: contest.holding().get("us") == "slow", "it has its turn")
     pause(rng.random() * 0.8)
