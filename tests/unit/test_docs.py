@@ -157,6 +157,7 @@ def test_every_setting_of_the_configuration_is_explained() -> None:
     pairs = {CODE.findall(row[0])[0]: CODE.findall(row[1]) for row in documented}
     assert pairs == {
         **{key: [variable] for variable, key in settings._ENVIRONMENT.items()},
+        "patterns": [],
         "[caps]": [],
         "[regions.NAME]": [],
     }
