@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from beacon_cli import settings as configuration
-from beacon_cli import spec as jobs
 from beacon_cli.errors import Fault, QueueError, SpecError, UsageError
-from beacon_cli.model import ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
+from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import printable, quoted
 from beacon_cli.ports import Display, Executor, Store
 from beacon_cli.settings import Settings
@@ -53,14 +52,27 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
     Raises:
         SpecError: it is wrong; every fault is named.
     """
+    from beacon_cli import spec as jobs
+
     data = jobs.read(path)
+    return data, parsed(data, path, allowed)
+
+
+def parsed(data: bytes, path: Path, allowed: Settings) -> Spec:
+    """What a job says that has the place `path` in complaints.
+
+    Raises:
+        SpecError: it is wrong; every fault is named.
+    """
+    from beacon_cli import spec as jobs
+
     limits = jobs.Allowed(
         regions=allowed.regions,
         regions_off=allowed.regions_off,
         gpus_total=allowed.gpus_total,
         gpus_per_region=allowed.gpus_per_region,
     )
-    return data, jobs.parse(data, path, limits)
+    return jobs.parse(data, path, limits)
 
 
 def reader(allowed: Settings) -> Reader:
@@ -164,7 +176,36 @@ def store(allowed: Settings, *, rehearsal: bool) -> Store:
         raise QueueError("BEACON_QUEUE: no store of this kind yet")
     from beacon_cli.queues import sqlite
 
-    return sqlite.store(allowed.home / ("rehearsals.db" if rehearsal else "queue.db"))
+    return sqlite.store(_queue_file(allowed, rehearsal=rehearsal))
+
+
+def store_if_any(allowed: Settings, *, rehearsal: bool) -> Store | None:
+    """As `store`, and None where there is no queue yet: looking makes none.
+
+    Raises:
+        StoreError: it cannot be reached, or was written by a newer beacon.
+    """
+    in_file = rehearsal or not allowed.queue
+    if in_file and not _queue_file(allowed, rehearsal=rehearsal).exists():
+        return None
+    return store(allowed, rehearsal=rehearsal)
+
+
+@contextmanager
+def remote_status(url: str) -> Iterator[Callable[[], JsonObject]]:
+    """What asks the server at `url` how its queue stands, for the body; see `queues.afar.Server.status`.
+
+    Raises:
+        UsageError: that is no address of a server.
+    """
+    from beacon_cli.queues import afar
+
+    with afar.Server(url) as server:
+        yield server.status
+
+
+def _queue_file(allowed: Settings, *, rehearsal: bool) -> Path:
+    return allowed.home / ("rehearsals.db" if rehearsal else "queue.db")
 
 
 def caps(allowed: Settings) -> Caps:

@@ -192,6 +192,16 @@ class TestCaps:
         line = store.snapshot().regions["us"]
         assert (line.gpus, line.warm) == (3, ())
 
+    def test_containers_that_were_not_taken_over_stay_counted(self, given: Given) -> None:
+        """A turn that reserves less of a pool than is warm leaves what it had beside that, not in its place."""
+        store, _ = given
+        ticket, token = turn(store, "a", pools={"p1": 2})
+        assert store.leave(ticket, token, part(), {"p1": 2})
+        ticket, token = turn(store, "b", pools={"p1": 1})
+        assert store.snapshot().regions["us"].gpus == 3
+        assert store.leave(ticket, token, part(), {"p1": 1})
+        assert store.snapshot().regions["us"].gpus == 3
+
     def test_warm_containers_of_other_regions_give_way(self, given: Given) -> None:
         """What is idle in other regions is cooled if the workspace's limit asks for it, the longest idle first."""
         store, hands = given

@@ -16,7 +16,7 @@ from beacon_cli.behaviour.timing import Timings
 from beacon_cli.display import answers, listing, paper, summary
 from beacon_cli.display.words import count
 from beacon_cli.model import JsonObject, Selection
-from beacon_cli.operations.reaping import Orphans
+from beacon_cli.operations.reaping import DeadTurn, Orphans
 from beacon_cli.plan import Plan
 from beacon_cli.results import Standings
 from beacon_cli.runs import RunFolder, Runs, RunState, Summary
@@ -84,6 +84,16 @@ def _orphan_lines(found: Sequence[Orphans]) -> Iterator[str]:
             yield f"  {call}  {state}"
         if each.intents:
             yield f"  and {each.intents} that may have been placed; nobody knows their ids: ask the provider"
+        for turn in each.turns:
+            yield f"  {_turn_line(turn)}"
+
+
+def _turn_line(turn: DeadTurn) -> str:
+    if turn.freed is None:
+        return f"its turn in {turn.region}, which no process renews, with {count(len(turn.calls), 'call')}"
+    if turn.freed:
+        return f"its turn in {turn.region} is over, and its GPUs are free"
+    return f"its turn in {turn.region} is NOT over: what it left is not confirmed to have ended; reap again"
 
 
 def _view(made: Plan) -> listing.PlanView:

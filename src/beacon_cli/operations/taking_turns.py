@@ -58,8 +58,8 @@ async def queue(
             caps=caps,
             clocks=Clocks(wall=time.time, ticking=clocks.ticking),
         )
-        await tickets.knock(wait=wait)
         try:
+            await tickets.knock(wait=wait)
             yield tickets
         finally:
             with suppress(StoreError):

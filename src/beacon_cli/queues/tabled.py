@@ -345,8 +345,10 @@ class TabledStore:
     def _remove(self, ticket: Ticket, kind: LogKind, warm: Mapping[str, int], *, detail: str = "") -> None:
         self._tables.remove(ticket.id)
         left = dict(warm) if ticket.is_active else {}
-        for pool, gpus in left.items():
-            self._tables.put_warm(Warm(region=ticket.region, pool=pool, gpus=gpus, since=self._clock()))
+        there = {each.pool: each.gpus for each in self._tables.warm() if each.region == ticket.region}
+        for pool, gpus in left.items():  # on top of those of this pool that the turn did not take over
+            idle = there.get(pool, 0) + gpus
+            self._tables.put_warm(Warm(region=ticket.region, pool=pool, gpus=idle, since=self._clock()))
         self._tell_of(kind, ticket, warm=left, detail=detail)
 
     def _count(self, mine: Ticket, part: Part) -> None:

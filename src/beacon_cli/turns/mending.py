@@ -14,43 +14,61 @@ from anyio import to_thread
 from beacon_cli.errors import StoreError
 from beacon_cli.model import Window
 from beacon_cli.ports import Containers, Executor, Store
-from beacon_cli.tickets import Ticket, Warm
+from beacon_cli.tickets import Warm
 
 _BETWEEN_LOOKS = 0.2
 """Seconds between two looks at pools that are to become empty."""
+_BETWEEN_TRIES = 0.5
+"""Seconds between two tries to end what a dead lease left behind."""
 
 
 class Mender:
-    """Reclaims and cools for one holder."""
+    """Reclaims and cools for one holder.
+
+    A duty to reclaim, once taken, is the holder's as long as it lives: `attend` sees to those that could not be
+    done at once, whether the holder waits still or not.
+    """
 
     def __init__(self, store: Store, holder: str, executor: Executor, containers: Containers) -> None:
         self._store = store
         self._holder = holder
         self._executor = executor
         self._containers = containers
-        self._duties: dict[int, Ticket] = {}
         self._windows: dict[str, Window] = {}
+        self._duties: set[int] = set()
+        self._at_work = anyio.Lock()
 
-    async def reclaim(self, tickets: Iterable[int]) -> None:
-        """Take over the duty to end what dead leases left behind; `tend` does it."""
-        for ticket in tickets:
-            if ticket in self._duties:
-                continue
-            dead = await to_thread.run_sync(self._store.reclaim, ticket, self._holder)
-            if dead is not None:
-                self._duties[ticket] = dead
+    async def reclaim(self, tickets: Iterable[int]) -> bool:
+        """End what dead leases left behind, and free it. False: something is not known to have ended yet.
 
-    async def tend(self) -> None:
-        """Do the duties taken over, and free what they were about. Goes on until it is cancelled.
-
-        No wait for a turn does this: a duty outlasts the wait in which it was taken over, and while this holder
-        lives and renews it, nobody else can have it.
+        Raises:
+            StoreError: the store failed.
         """
+        async with self._at_work:
+            freed = [await self._reclaim(ticket) for ticket in tickets]
+        return all(freed)
+
+    async def attend(self) -> None:
+        """Try again what has not ended yet; returns when cancelled."""
         while True:
-            async with anyio.create_task_group() as group:
-                for dead in self._duties.values():
-                    group.start_soon(self._free, dead)
-            await anyio.sleep(_BETWEEN_LOOKS)
+            await anyio.sleep(_BETWEEN_TRIES)
+            with suppress(StoreError):  # the store is asked again in a moment
+                await self.reclaim(sorted(self._duties))
+
+    async def _reclaim(self, ticket: int) -> bool:
+        dead = await to_thread.run_sync(self._store.reclaim, ticket, self._holder)
+        if dead is None:
+            self._duties.discard(ticket)  # it is free, or another's
+            return True
+        self._duties.add(ticket)
+        if not await self._ended(dead.calls):
+            return False
+        warm = await self._idle(dead.pools)
+        if warm is None:
+            return False
+        await to_thread.run_sync(self._store.reclaimed, ticket, self._holder, warm)
+        self._duties.discard(ticket)
+        return True
 
     async def cool(self, idle: Iterable[Warm]) -> None:
         """Let idle containers end, and free the GPUs of those that are gone."""
@@ -70,17 +88,6 @@ class Mender:
         """Those of these pools that may have containers now."""
         standings = {pool: await self._containers.standing(pool) for pool in pools}
         return {pool: gpus for pool, gpus in pools.items() if (now := standings[pool]) is None or not now.empty}
-
-    async def _free(self, dead: Ticket) -> None:
-        """Free a dead lease, if all it left is known to have ended. What has not is looked at again."""
-        if not await self._ended(dead.calls):
-            return
-        warm = await self._idle(dead.pools)
-        if warm is None:
-            return
-        with suppress(StoreError):
-            await to_thread.run_sync(self._store.reclaimed, dead.id, self._holder, warm)
-            del self._duties[dead.id]
 
     async def _ended(self, calls: Iterable[str]) -> bool:
         """Whether all of these calls are known to have ended, now that they are cancelled."""

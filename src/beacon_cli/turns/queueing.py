@@ -7,7 +7,7 @@ after a crash knows which calls to end.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import NamedTuple
@@ -17,7 +17,7 @@ import msgspec
 from anyio import to_thread
 
 from beacon_cli import events as ev
-from beacon_cli.counts import State
+from beacon_cli.counts import RegionState, State
 from beacon_cli.errors import QueueError, StoreError
 from beacon_cli.model import Failed, Model, Region, TimedOut
 from beacon_cli.plan import Plan
@@ -34,6 +34,8 @@ from beacon_cli.tickets import (
     Priority,
     Refused,
     Request,
+    Ticket,
+    TicketState,
     Waiting,
 )
 from beacon_cli.turns.holding import HeldTurn
@@ -102,7 +104,7 @@ class TicketQueue:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._heed)
-                group.start_soon(self._mender.tend)
+                group.start_soon(self._mender.attend)
                 yield
                 group.cancel_scope.cancel()
         finally:
@@ -179,10 +181,29 @@ class TicketQueue:
                 raise QueueError(f"region {region.id}: {reason}")
 
     async def withdraw(self) -> None:
-        """Give every ticket back that has not been asked for work."""
+        """Give every ticket back that has not been asked for work.
+
+        A lease under which calls may run was another process's, and was taken up for a run that did not go on: it
+        is not given back, but left to whoever reclaims it, or takes it up again.
+
+        Raises:
+            StoreError: the store failed.
+        """
         nothing = Part(how=HowEnded.CANCELLED, succeeded=0, failed=0, seconds=0.0)
-        for order in await to_thread.run_sync(self._store.renew, self._claimant.holder):
-            await to_thread.run_sync(self._store.leave, order.ticket, order.token, nothing, {})
+        with anyio.CancelScope(shield=True):
+            orders = await to_thread.run_sync(self._store.renew, self._claimant.holder)
+            leases = await self._leases() if any(order.token for order in orders) else {}
+            for order in orders:
+                lease, warm = leases.get(order.ticket), dict[str, int]()
+                if order.state is TicketState.RECLAIMING or (lease is not None and lease.calls):
+                    continue
+                if lease is not None:
+                    warm = await self._left_warm(lease.pools)
+                await to_thread.run_sync(self._store.leave, order.ticket, order.token, nothing, warm)
+
+    async def _leases(self) -> dict[int, Ticket]:
+        now = await to_thread.run_sync(self._store.snapshot)
+        return {each.id: each for line in now.regions.values() for each in line.active}
 
     async def _why_waiting(self, entrance: Entered | object) -> str:
         """What the run would have to wait for; empty if it has its turn."""
@@ -227,7 +248,7 @@ class TicketQueue:
             yield granted
             return
         began = self._clock()
-        held = await self._hold(granted, request, region)
+        held = self._hold(granted, await wait.reserved(granted.ticket), region)
         try:
             yield held
         finally:
@@ -235,11 +256,7 @@ class TicketQueue:
                 del self._held[region.id]
                 await self._leave(held, self._clock() - began)
 
-    async def _hold(self, granted: Entered, request: Request, region: Region) -> HeldTurn:
-        """The turn that was granted: it reserves what was asked for, or what the lease that was taken up has."""
-        line = (await to_thread.run_sync(self._store.snapshot)).regions[region.id]
-        lease = next((each for each in line.active if each.id == granted.ticket), None)
-        pools = lease.pools if lease else request.pools
+    def _hold(self, granted: Entered, pools: Mapping[str, int], region: Region) -> HeldTurn:
         held = self._held[region.id] = HeldTurn(
             granted=granted,
             region=region,
@@ -253,19 +270,23 @@ class TicketQueue:
 
     async def _leave(self, held: HeldTurn, seconds: float) -> None:
         """Give a turn back. A store that cannot be reached will see that it is not renewed."""
-        warm = held.pools
-        with anyio.move_on_after(_LEAVING):
-            warm = await self._mender.warm(held.pools)
+        warm = await self._left_warm(held.pools)
         with suppress(StoreError):
             part = await to_thread.run_sync(self._part, held, seconds)
             await to_thread.run_sync(self._store.leave, held.ticket, held.token, part, warm)
+
+    async def _left_warm(self, pools: Mapping[str, int]) -> dict[str, int]:
+        """Those of these pools that may have containers, as far as the provider says so in time."""
+        with anyio.move_on_after(_LEAVING):
+            return await self._mender.warm(pools)
+        return dict(pools)
 
     def _part(self, held: HeldTurn, seconds: float) -> Part:
         region = self._standings.regions[held.region.id]
         how = HowEnded.FAILED
         if region.succeeded == region.planned:
             how = HowEnded.COMPLETED
-        elif held.why is not None or self._standings.interrupted is not None:
+        elif region.succeeded + region.failed < region.planned and region.state is not RegionState.GIVEN_UP:
             how = HowEnded.CANCELLED
         return Part(
             how=how,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -65,6 +65,16 @@ class Wait:
                         return ended
                 case inherited:
                     return inherited
+
+    async def reserved(self, ticket: int) -> Mapping[str, int]:
+        """The pools that a ticket of ours, with its turn, reserves GPUs for.
+
+        Raises:
+            StoreError: as `over`.
+        """
+        now = await self._asked(self._store.snapshot)
+        active = now.regions[self._request.region].active
+        return next((each.pools for each in active if each.id == ticket), self._request.pools)
 
     async def _claimed(self, ticket: int) -> Entered | Over | None:
         """Claim until the turn is granted; None: the ticket is gone, and another is to be taken."""
