@@ -23,13 +23,15 @@ UNREACHED = "the queue could not be reached for so long that the turn may be ano
 class HeldTurn:
     """A region's lease; see `ports.Turn`.
 
-    `pools` are those it reserves GPUs for; `shares` gives those of models that are to be admitted.
+    It was granted before `since`, on the renewal's clock. `pools` are those it reserves GPUs for; `shares` gives
+    those of models that are to be admitted.
     """
 
     def __init__(
         self,
         *,
         granted: Entered,
+        since: float,
         region: Region,
         pools: Mapping[str, int],
         shares: Callable[[Sequence[Model]], dict[str, int]],
@@ -45,7 +47,7 @@ class HeldTurn:
         self.failed = 0
         self.failures: dict[str, FailedExecution] = {}
         self._shares = shares
-        self._since = renewal.now()
+        self._since = since
         self._store = store
         self._mender = mender
         self._renewal = renewal
