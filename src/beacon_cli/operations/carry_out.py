@@ -20,6 +20,7 @@ from beacon_cli.counts import State
 from beacon_cli.disk import DISK, Disk
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
+from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
 from beacon_cli.operations import looking, noting, taking_turns
 from beacon_cli.operations.orders import Continuation, Order, retargeted
@@ -152,6 +153,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             beacon=__version__,
             job_file=str(order.job.absolute()) if order.job.name else "",
             selection=order.selection,
+            design=design_hash(plan.spec),
         )
         standings = Standings()
         means = _Means(plan, executor, queue, kept, folder)
