@@ -100,10 +100,11 @@ class _SqliteTables:
             self._base.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield
+                self._base.execute("COMMIT")
             except BaseException:
-                self._base.execute("ROLLBACK")
+                if self._base.in_transaction:  # SQLite has ended it by itself where the disk failed it
+                    self._base.execute("ROLLBACK")
                 raise
-            self._base.execute("COMMIT")
 
     def close(self) -> None:
         with self._lock:
