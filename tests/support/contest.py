@@ -205,8 +205,13 @@ class Contest:
             if process.poll() is None:
                 process.kill()
             process.communicate()
+        self.close_store()
+
+    def close_store(self) -> None:
+        """Let go of the queue's file; it is opened again when it is looked at."""
         if self._store is not None:
             self._store.close()
+        self._store = None
 
     def _leases(self) -> list[Any]:
         return [each for line in self.look().regions.values() for each in (*line.active, *line.waiting)]
