@@ -148,3 +148,23 @@ def _write_out(path: Path) -> None:
     """Have SQLite bring its log into the file, from a process of its own: locks of this one would be let go."""
     script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)')"
     subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_deleted_under_way_ends_the_turn(contest: Contest, told: Told, *, replaced: bool) -> None:
+    """A holder whose store is gone, or another by now, ends its calls within a lease; it does not work unseen."""
+    told("the queue's file deleted under way")
+    contest.job("a", ["It hangs"], regions=["us"])
+    contest.begin("a")
+    until(lambda: len(contest.told("a", "call_placed")) == 3, "its calls hang")
+    contest.close_store()
+    for each in contest.home.glob("queue.db*"):
+        each.unlink()
+    if replaced:
+        assert contest.look().regions == {}
+    until(lambda: not contest.book.calls(), "its calls are ended", contest.lease + 4.0)
+    until(lambda: bool(contest.told("a", "turn_lost")), "it says so", 20.0)
+    stop(contest.processes["a"], signal.SIGTERM)  # it would ask the store for a minute
+    stopped = ended(contest.processes["a"])
+    assert stopped.code == 143, stopped
+    assert "deleted or replaced" in contest.told("a", "turn_lost")[0]["reason"]

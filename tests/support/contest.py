@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -136,6 +138,17 @@ class Contest:
         given = {**self.environment, **(environment or {})}
         process = self.processes[name] = self._nursery.start(list(arguments), given, self.folder)
         return process
+
+    def start_anew(self, name: str, *arguments: str, environment: Mapping[str, str]) -> None:
+        """Start beacon from nothing, with these variables too."""
+        self.processes[name] = subprocess.Popen(
+            [sys.executable, "-m", "beacon_cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**self.environment, **environment},
+            cwd=self.folder,
+        )
 
     @property
     def store(self) -> Store:
