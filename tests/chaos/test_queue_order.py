@@ -17,7 +17,7 @@ _BEGINS = "attempt_started"
 
 
 def test_no_run_overtakes_another(contest: Contest, told: Told) -> None:
-    """Three processes with many small jobs each: a region's turns come in the order of entry, the ledger agrees."""
+    """Three processes with many small jobs each: turns come in the order of entry, and the ledger agrees."""
     jobs = count(4, 50)
     lanes = [[f"p{process}-{number}" for number in range(jobs)] for process in range(_PROCESSES)]
     for name in (name for lane in lanes for name in lane):
@@ -41,7 +41,7 @@ def test_no_run_overtakes_another(contest: Contest, told: Told) -> None:
 
 @draws(1, 10)
 def test_many_regions_and_models_share_one_total(contest: Contest, told: Told, draw: int) -> None:
-    """Five regions, up to five models a job, ten GPUs over all: the caps hold while pools are cooled and taken over."""
+    """Five regions, up to five models a job, ten GPUs: the caps hold while pools are cooled and taken over."""
     rng = dice("mixed", draw)
     models = ["llama3.2-1b", "mistral-7b", "qwen2.5-1.5b", "gemma-2", "phi-3"]
     for name in ("a", "b", "c", "d"):

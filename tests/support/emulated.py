@@ -10,7 +10,6 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
@@ -107,9 +106,7 @@ def _serve(asked: dict[str, Any]) -> None:
     with server.running(settings, ledger=Path(asked["ledger"]), apps=apps) as address:
         sys.stdout.write(json.dumps(address.environment()) + "\n")
         sys.stdout.flush()
-        ended = threading.Event()
-        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
-        ended.wait()
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

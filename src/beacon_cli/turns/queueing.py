@@ -162,7 +162,7 @@ class TicketQueue:
             )
 
     async def knock(self, *, wait: bool, pending: Mapping[str, int] | None = None) -> None:
-        """Take a ticket in every region that has executions `pending` (all, unless given), before anything is kept.
+        """Take a ticket in every region with executions `pending` (all, unless given), before anything is kept.
 
         In another region the run would stand in everybody's way until its end. What an earlier process of it left
         there is reclaimed by whoever comes next.
