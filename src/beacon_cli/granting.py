@@ -138,10 +138,11 @@ class Scene:
         return [warm for warm in self._warm if not any(takes_over(each, warm) for each in tickets)]
 
     def _wait(self, ticket: Ticket, why: Why, reason: str, cool: tuple[Warm, ...] = ()) -> Waiting:
+        anywhere = why in {Why.TOTAL, Why.USER}  # a dead lease of another region may be what it waits for
         dead = tuple(
             each.id
             for each in self._active
-            if each.expires < self._now and (why is Why.TOTAL or each.region == ticket.region)
+            if each.expires < self._now and (anywhere or each.region == ticket.region)
         )
         return Waiting(position=self._position(ticket), why=why, reason=reason, cool=cool, dead=dead)
 

@@ -24,6 +24,7 @@ from beacon_cli.tickets import (
     Request,
     Snapshot,
     Ticket,
+    Warm,
 )
 
 Placed: TypeAlias = Callable[[str], Awaitable[None]]
@@ -243,8 +244,12 @@ class Store(Protocol):
         Counts as one holder that its run has lost. False: the duty is no longer this holder's.
         """
 
-    def gone(self, region: str, pool: str) -> None:
-        """The containers of a warm pool are known gone: free its GPUs."""
+    def gone(self, idle: Warm) -> None:
+        """The containers of a warm pool are known gone: free its GPUs.
+
+        Not if the pool has been taken over since it was looked at, even if it is warm again: `idle` is what was
+        told then.
+        """
 
     def release(self, run_id: str) -> bool:
         """Forget the holders that a run has lost. False: it had lost none."""

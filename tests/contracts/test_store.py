@@ -179,9 +179,21 @@ class TestCaps:
         answer = waiting(store, other, "b")
         assert answer.why is Why.GPUS
         assert [each.pool for each in answer.cool] == ["p1"]
-        store.gone("us", "p1")
+        store.gone(answer.cool[0])
         assert granted(store, other, "b")
         assert store.snapshot().regions["us"].gpus == 3
+
+    def test_a_pool_that_is_warm_anew_is_not_freed(self, given: Given) -> None:
+        """Who saw a pool empty, and says so after another job has worked there and left it warm, frees nothing."""
+        store, hands = given
+        ticket, token = turn(store, "a")
+        assert store.leave(ticket, token, part(), {"p1": 1})
+        seen = store.snapshot().regions["us"].warm[0]
+        hands.pass_by(1)
+        ticket, token = turn(store, "b")
+        assert store.leave(ticket, token, part(), {"p1": 1})
+        store.gone(seen)
+        assert store.snapshot().regions["us"].gpus == 1
 
     def test_warm_containers_of_the_same_models_are_taken_over(self, given: Given) -> None:
         """The next job with the same pools starts at once, and its warm containers are not counted twice."""
@@ -260,6 +272,16 @@ class TestUsers:
         assert answer == NotYet("jobs of user 'ann' that wait: 1; allowed: 1")
         enter(store, "d", user="ben")
         enter(store, "b", "eu")
+
+    def test_a_dead_job_of_the_user_is_named_wherever_it_worked(self, given: Given) -> None:
+        """Who waits for a limit of its user is told of dead leases in every region: nobody else may pass there."""
+        store, hands = given
+        store.agree(Caps(jobs_running=1))
+        dead, _ = turn(store, "a", "eu")
+        hands.pass_by(31)
+        answer = waiting(store, enter(store, "b", "us"), "b")
+        assert answer.why is Why.USER
+        assert answer.dead == (dead,)
 
     def test_a_user_may_have_so_many_jobs_running(self, given: Given) -> None:
         """Who has as many jobs running as allowed is passed over, and the grant tells whom it passed."""
@@ -522,7 +544,7 @@ class TestRemembering:
         ticket, token = turn(store, "a")
         assert store.hold(ticket, token, {"x": 1})
         assert store.leave(ticket, token, part(), {"x": 1})
-        store.gone("us", "x")
+        store.gone(store.snapshot().regions["us"].warm[0])
         ticket, token = turn(store, "b")
         hands.pass_by(31)
         assert store.reclaim(ticket, "host:c")

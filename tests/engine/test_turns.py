@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import pytest
@@ -202,7 +202,7 @@ def test_a_store_that_fails_while_waiting_is_asked_again(operation: str) -> None
     assert runner.standings.total("succeeded") == 6
 
 
-async def _nothing(*, wait: bool) -> None:
+async def _nothing(*, wait: bool, pending: Mapping[str, int] | None = None) -> None:
     del wait
 
 

@@ -250,7 +250,7 @@ class Crowd:
             for ticket in line.waiting:
                 answer = self.store.claim(ticket.id, ticket.holder)
                 for idle in answer.cool if isinstance(answer, Waiting) else ():
-                    self.store.gone(idle.region, idle.pool)
+                    self.store.gone(idle)
 
     def leave(self, warm: int) -> None:
         """Everybody who has a turn gives it back, with so many pools warm."""
@@ -263,7 +263,7 @@ class Crowd:
         """Everything that is warm ends."""
         for line in self.store.snapshot().regions.values():
             for each in line.warm:
-                self.store.gone(each.region, each.pool)
+                self.store.gone(each)
 
     def die(self, run: str) -> None:
         """The run's process is gone for good; everybody else renews."""

@@ -16,6 +16,7 @@ import msgspec
 
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
+from beacon_cli.counts import State
 from beacon_cli.disk import DISK, Disk
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
@@ -186,6 +187,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
                 rehearsal=began.rehearsal,
                 priority=continuation.priority,
                 wait=continuation.wait,
+                pending=_pending(plan, past, again=continuation.again),
             )
         )
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
@@ -200,6 +202,16 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         code = await _carried_out(_Means(plan, executor, queue, kept, folder), opening, past, continuation)
     _summarise(past, folder, continuation.show)
     return code
+
+
+def _pending(plan: Plan, past: Standings, *, again: bool) -> dict[str, int]:
+    """How many executions each region has left, by its id; with `again` what failed for good is among them."""
+    left = dict.fromkeys(plan.planned, 0)
+    for execution in plan.executions():
+        progress = past.executions.get(execution.id)
+        is_failed = progress is not None and progress.state is State.FAILED
+        left[execution.region.id] += pending(past, execution.id) is not None or (again and is_failed)
+    return left
 
 
 def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> Spec:

@@ -7,6 +7,7 @@ be on a network file system, whose locks do not hold.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -84,6 +85,7 @@ class _SqliteTables:
         self._encode = msgspec.json.Encoder().encode
         with _explained(path):
             places.prepare(path)
+            self._opened = path.stat()
             self._base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             with _explained(path):
@@ -95,15 +97,23 @@ class _SqliteTables:
     @contextmanager
     def transaction(self, *, writes: bool = True, durable: bool = True) -> Iterator[None]:
         with self._lock, _explained(self._path):
+            self._see_that_it_is_there()
             if writes:
                 self._base.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
             self._base.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield
+                self._base.execute("COMMIT")
             except BaseException:
-                self._base.execute("ROLLBACK")
+                if self._base.in_transaction:  # SQLite has ended it by itself where the disk failed it
+                    self._base.execute("ROLLBACK")
                 raise
-            self._base.execute("COMMIT")
+
+    def _see_that_it_is_there(self) -> None:
+        """A deleted file can be written to for ever, while other processes agree on a new one."""
+        there = self._path.stat() if self._path.exists() else None
+        if there is None or not os.path.samestat(there, self._opened):
+            raise StoreError(f"queue {self._path}: was deleted or replaced while it was in use")
 
     def close(self) -> None:
         with self._lock:

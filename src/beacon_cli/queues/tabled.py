@@ -205,13 +205,12 @@ class TabledStore:
             self._remove(dead, LogKind.RECLAIMED, warm)
             return True
 
-    def gone(self, region: str, pool: str) -> None:
+    def gone(self, idle: Warm) -> None:
         """See `ports.Store.gone`."""
         with self._tables.transaction():
-            for each in self._tables.warm():
-                if (each.region, each.pool) == (region, pool):
-                    self._tables.remove_warm(region, pool)
-                    self._tell(LogKind.WARM_GONE, region=region, warm={pool: each.gpus})
+            if idle in self._tables.warm():
+                self._tables.remove_warm(idle.region, idle.pool)
+                self._tell(LogKind.WARM_GONE, region=idle.region, warm={idle.pool: idle.gpus})
 
     def release(self, run_id: str) -> bool:
         """See `ports.Store.release`."""

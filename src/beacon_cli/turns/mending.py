@@ -74,7 +74,7 @@ class Mender:
         """Let idle containers end, and free the GPUs of those that are gone."""
         for each in idle:
             if await self._is_empty(each.pool):
-                await to_thread.run_sync(self._store.gone, each.region, each.pool)
+                await to_thread.run_sync(self._store.gone, each)
 
     async def empty(self, pools: Iterable[str]) -> None:
         """Return once none of these pools has a container: shortens their windows meanwhile."""

@@ -38,7 +38,7 @@ from beacon_cli.tickets import (
     TicketState,
     Waiting,
 )
-from beacon_cli.turns.holding import HeldTurn
+from beacon_cli.turns.holding import LOST, HeldTurn
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 from beacon_cli.turns.waiting import Wait
@@ -161,17 +161,22 @@ class TicketQueue:
                 at=event.at,
             )
 
-    async def knock(self, *, wait: bool) -> None:
-        """Take a ticket in every region of the plan, before anything of the run is kept.
+    async def knock(self, *, wait: bool, pending: Mapping[str, int] | None = None) -> None:
+        """Take a ticket in every region with executions `pending` (all, unless given), before anything is kept.
+
+        In another region the run would stand in everybody's way until its end. What an earlier process of it left
+        there is reclaimed by whoever comes next.
 
         Raises:
             QueueError: the run is refused in a region; or it would have to wait in one, and is not to `wait`. It
                 has no ticket then.
             StoreError: the store failed.
         """
+        left = self._plan.planned if pending is None else pending
         for region in self._plan.regions:
-            group = self._plan.groups(region)[0]
-            request = self._request(region, group, self._plan.planned[region.id])
+            if not left[region.id]:
+                continue
+            request = self._request(region, self._plan.groups(region)[0], left[region.id])
             entrance = await to_thread.run_sync(self._store.enter, request)
             reason = entrance.reason if isinstance(entrance, Refused) else ""
             if not wait and not reason:
@@ -247,25 +252,30 @@ class TicketQueue:
         if isinstance(granted, Over):
             yield granted
             return
-        began = self._clock()
-        held = self._hold(granted, await wait.reserved(granted.ticket), region)
+        began = self._renewal.now()
+        held = self._hold(granted, await wait.reserved(granted.ticket), region, since=began)
         try:
             yield held
         finally:
             with anyio.CancelScope(shield=True):
                 del self._held[region.id]
-                await self._leave(held, self._clock() - began)
+                await self._leave(held, self._renewal.now() - began)
 
-    def _hold(self, granted: Entered, pools: Mapping[str, int], region: Region) -> HeldTurn:
+    def _hold(
+        self, granted: Entered, pools: Mapping[str, int] | None, region: Region, *, since: float
+    ) -> HeldTurn:
         held = self._held[region.id] = HeldTurn(
             granted=granted,
+            since=since,
             region=region,
-            pools=pools,
+            pools=pools or {},
             shares=partial(self._shares, region),
             store=self._store,
             mender=self._mender,
             renewal=self._renewal,
         )
+        if pools is None:
+            held.end(Over(LOST, final=False))
         return held
 
     async def _leave(self, held: HeldTurn, seconds: float) -> None:
@@ -312,7 +322,6 @@ class TicketQueue:
         while True:
             await anyio.sleep(_HEED)
             for held in list(self._held.values()):
-                held.heed()
                 await held.check()
 
 

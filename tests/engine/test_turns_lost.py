@@ -1,0 +1,73 @@
+"""Turns that are lost at an awkward moment, and regions in which a run has nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from tests.support.housing import LEASE, Ahead, Building, Housed, Runner
+
+from beacon_cli import events as ev
+from beacon_cli.ports import Store
+from beacon_cli.queues import memory
+from beacon_cli.tickets import Answer, Granted, LogKind
+
+
+def on_asyncio(main: Callable[[], Awaitable[object]]) -> None:
+    """Run a test on the loop that beacon runs on, no longer than 20 s."""
+
+    async def bounded() -> None:
+        with anyio.fail_after(20):
+            await main()
+
+    anyio.run(bounded, backend="asyncio")
+
+
+class Robbed:
+    """A store whose first turn is another's before its holder hears of it, as if the process had been stopped."""
+
+    def __init__(self, store: Store, clock: Ahead) -> None:
+        self._store = store
+        self._clock = clock
+        self.robberies = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def claim(self, ticket: int, holder: str) -> Answer:
+        """See `ports.Store.claim`."""
+        answer = self._store.claim(ticket, holder)
+        if isinstance(answer, Granted) and not self.robberies:
+            self.robberies += 1
+            self._clock.ahead += 10 * LEASE
+            assert self._store.reclaim(ticket, "host:thief") is not None
+            assert self._store.reclaimed(ticket, "host:thief", {})
+        return answer
+
+
+def test_a_turn_lost_before_it_began_places_no_call() -> None:
+    """Stopped between the grant and its first call for so long that the turn is gone, a run takes another."""
+    clock, building = Ahead(), Building()
+    store = memory.store(clock)
+    robbed = Robbed(store, clock)
+    runner = Runner(robbed, Housed(building))
+    on_asyncio(runner.go)
+    grants = [entry for entry in store.log() if entry.kind is LogKind.GRANTED]
+    assert robbed.robberies == 1
+    assert len(grants) == 2
+    assert len(runner.executor.began) == 6
+    assert len(runner.journal.of(ev.TurnLost)) == 1
+    assert runner.standings.total("succeeded") == 6
+
+
+def test_a_region_without_work_is_left_to_others() -> None:
+    """A resumed run takes no ticket where nothing is pending: it would be the head of the line until its end."""
+    store = memory.store()
+    runner = Runner(store, Housed(Building()))
+
+    async def main() -> None:
+        await runner.queue.knock(wait=True, pending={"us": 0})
+
+    on_asyncio(main)
+    assert store.snapshot().regions == {}
