@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 
 import pytest
 from tests.support.queueing import Hands, part, request
+from tests.support.redis import Server, queue_name
 
 from beacon_cli.errors import QueueError
 from beacon_cli.ports import Store
-from beacon_cli.queues import memory, sqlite
+from beacon_cli.queues import memory, redis, sqlite
 from beacon_cli.tickets import (
     Caps,
     Entered,
@@ -32,15 +33,28 @@ Given: TypeAlias = tuple[Store, Hands]
 NOTHING = part(HowEnded.CANCELLED, succeeded=0, seconds=0.0)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Redis for all tests of this file; each has a queue of its own in it."""
+    with Server(tmp_path_factory.mktemp("redis"), 'save ""') as started:
+        yield started
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def given(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Given]:
-    """An empty store, and the clock that it reads."""
+    """An empty store that was made long ago, and the clock that it reads."""
     hands = Hands()
     store: Store
-    if request.param == "memory":
-        store = memory.store(hands, hands.wall)
-    else:
-        store = sqlite.store(tmp_path / "home" / "queue.db", clock=hands, wall=hands.wall)
+    match request.param:
+        case "memory":
+            store = memory.store(hands, hands.wall)
+        case "sqlite":
+            store = sqlite.store(tmp_path / "home" / "queue.db", clock=hands, wall=hands.wall)
+        case _:
+            url = request.getfixturevalue("server").url
+            hands.pass_by(-100)
+            store = redis.store(url, queue=queue_name(), clock=hands, wall=hands.wall)
+            hands.pass_by(100)
     yield store, hands
     store.close()
 
@@ -411,17 +425,17 @@ class TestResuming:
     def test_a_run_that_loses_three_holders_is_set_aside(self, given: Given) -> None:
         """A run that lost three holders is refused in the region, the next one starts; a release lets it in."""
         store, _ = given
-        for number in range(3):
-            assert isinstance(store.enter(request("a", holder=f"host:a{number}")), Entered)
-            store.claim(1, f"host:a{number}")
+        ticket, _ = turn(store, "a", holder="host:a0")
+        for number in (1, 2):
+            assert enter(store, "a", holder=f"host:a{number}") == ticket
         answer = store.enter(request("a", holder="host:a3"))
         assert isinstance(answer, Refused)
         assert "beacon queue release a" in answer.reason
         assert store.set_aside() == {"a": ("us",)}
         next_run = enter(store, "b")
-        assert waiting(store, next_run, "b").dead == (1,)
-        assert store.reclaim(1, "host:b")
-        assert store.reclaimed(1, "host:b", {})
+        assert waiting(store, next_run, "b").dead == (ticket,)
+        assert store.reclaim(ticket, "host:b")
+        assert store.reclaimed(ticket, "host:b", {})
         assert granted(store, next_run, "b")
         assert store.release("a")
         assert not store.release("a")
