@@ -1,5 +1,8 @@
 """Who may have a turn now: the rules of the queue, pure. Every store follows them; reads no clock.
 
+`queues/lua/granting.lua` says them again for Redis, with those of `queues/usage.py`: whoever changes one changes the
+other, and tests/contracts holds them equal.
+
 A region serves its waiting tickets in order of rank. A turn needs a free place among the region's jobs, GPUs in
 the region and GPUs of the workspace. Who waits for GPUs of the workspace is not overtaken by later tickets of
 other regions that need them too, so nobody starves.

@@ -197,6 +197,17 @@ class TestCaps:
         assert granted(store, other, "b")
         assert store.snapshot().regions["us"].gpus == 3
 
+    def test_warm_containers_of_several_turns_add_up(self, given: Given) -> None:
+        """Two turns that leave containers of one pool leave both: none of them is forgotten."""
+        store, _ = given
+        store.agree(Caps(jobs_at_once=2))
+        turns = [turn(store, run, pools={"p": 1}) for run in "ab"]
+        for ticket, token in turns:
+            assert store.leave(ticket, token, part(), {"p": 1})
+        assert store.snapshot().regions["us"].gpus == 2
+        answer = waiting(store, enter(store, "c", pools={"x": 2}), "c")
+        assert [(each.pool, each.gpus) for each in answer.cool] == [("p", 2)]
+
     def test_warm_containers_of_the_same_models_are_taken_over(self, given: Given) -> None:
         """The next job with the same pools starts at once, and its warm containers are not counted twice."""
         store, _ = given
@@ -346,6 +357,21 @@ class TestLeases:
         assert store.reclaim(ticket, "host:c")
         assert not store.reclaimed(ticket, "host:b", {})
         assert store.reclaimed(ticket, "host:c", {})
+
+    def test_the_duty_to_reclaim_is_no_turn(self, given: Given) -> None:
+        """Who reclaims a dead lease, of the same run or a cancelled one, can only end it: its GPUs stay counted."""
+        store, hands = given
+        ticket, _ = turn(store, "a")
+        hands.pass_by(31)
+        assert store.reclaim(ticket, "host:a2")
+        assert store.enter(request("a", holder="host:a2")) == NotYet(
+            "what the run left behind has to end first", (ticket,)
+        )
+        assert store.cancel("a", None, "ben") == ("us",)
+        assert store.claim(ticket, "host:a2") == Unknown("ben")
+        assert store.snapshot().regions["us"].gpus == 3
+        assert store.reclaimed(ticket, "host:a2", {})
+        assert store.snapshot().regions == {}
 
     def test_a_live_lease_is_not_reclaimed(self, given: Given) -> None:
         """Neither a lease that is renewed nor a ticket that waits can be reclaimed."""
@@ -508,6 +534,24 @@ class TestRemembering:
         ticket, token = turn(store, "a")
         assert store.leave(ticket, token, part(), {})
         assert store.failures() == ()
+
+    def test_failures_are_kept_word_for_word(self, given: Given) -> None:
+        """What a model said of its failure, lone surrogates and controls included, does not stop a turn's end."""
+        store, _ = given
+        message = "no \ud800 \x1b[31m \u202e \x00 \\"
+        failure = FailedExecution(
+            run_id="a",
+            execution="e1",
+            region="us",
+            model="m1",
+            question="q",
+            kind="model",
+            message=message,
+            at=5.0,
+        )
+        ticket, token = turn(store, "a")
+        assert store.leave(ticket, token, part(HowEnded.FAILED, failed=1, failures=(failure,)), {})
+        assert store.failures() == (failure,)
 
     def test_everything_is_told_in_the_log(self, given: Given) -> None:
         """The log has every change in order, with numbers that grow, and can be read from any of them on."""

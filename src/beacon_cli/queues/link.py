@@ -6,6 +6,7 @@ Must not know what a queue is. The only room that knows the client's library.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -133,7 +134,7 @@ class Link:
         """Whatever goes wrong in the body with the server or its answers is a `StoreError` of one line."""
         try:
             yield
-        except (theirs.RedisError, OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (theirs.RedisError, OSError, msgspec.DecodeError, json.JSONDecodeError) as error:
             raise StoreError(f"queue {self._place} {_reason(error)}") from None
 
     def _shown_place(self) -> str:

@@ -243,7 +243,9 @@ class RedisStore:
 
     def failures(self) -> tuple[FailedExecution, ...]:
         """See `ports.Store.failures`."""
-        parts = msgspec.convert(json.loads(self._call("failures")), list[list[FailedExecution]])
+        told = self._call("failures")
+        with self._link.explained():
+            parts = msgspec.convert(json.loads(told), list[list[FailedExecution]])
         return tuple(sorted((each for part in parts for each in part), key=lambda each: (each.at, each.execution)))
 
     def set_aside(self) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """A queue in tables that one process at a time may change: the operations of `ports.Store`, over `tables.Tables`.
 
-Must not know where the tables are kept; `memory` and `sqlite` are two places.
+Must not know where the tables are kept; `memory` and `sqlite` are two places. `lua/store.lua` says the same for
+Redis: whoever changes one changes the other, and tests/contracts holds them equal.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class TabledStore:
             caps = self._caps()
             self._sweep()
             mine = next(iter(self._tables.tickets(run_id=request.run_id, region=request.region)), None)
-            if mine is not None and mine.holder == request.holder:
+            is_ending = mine is not None and mine.state is TicketState.RECLAIMING
+            if mine is not None and mine.holder == request.holder and not is_ending:
                 return Entered(mine.id, mine.token)
             if mine is not None and mine.state is TicketState.HOLDING:
                 self._lose(mine)
@@ -102,6 +104,8 @@ class TabledStore:
                 return Unknown()
             if mine.state is TicketState.HOLDING:
                 return Granted(mine.token)
+            if mine.state is TicketState.RECLAIMING:
+                return Unknown(mine.cancelled_by)
             if mine.cancelled_by:
                 self._remove(mine, LogKind.LEFT, {}, detail="cancelled")
                 return Unknown(mine.cancelled_by)
@@ -345,8 +349,10 @@ class TabledStore:
     def _remove(self, ticket: Ticket, kind: LogKind, warm: Mapping[str, int], *, detail: str = "") -> None:
         self._tables.remove(ticket.id)
         left = dict(warm) if ticket.is_active else {}
+        region, now = ticket.region, self._clock()
+        before = {each.pool: each.gpus for each in self._tables.warm() if each.region == region}
         for pool, gpus in left.items():
-            self._tables.put_warm(Warm(region=ticket.region, pool=pool, gpus=gpus, since=self._clock()))
+            self._tables.put_warm(Warm(region=region, pool=pool, gpus=gpus + before.get(pool, 0), since=now))
         self._tell_of(kind, ticket, warm=left, detail=detail)
 
     def _count(self, mine: Ticket, part: Part) -> None:

@@ -42,7 +42,8 @@ local function remove(ticket, kind, warm, detail)
   forget(ticket)
   local left = is_active(ticket) and warm or {}
   for pool, gpus in pairs(left) do
-    put_warm({ region = ticket.region, pool = pool, gpus = gpus, since = NOW })
+    local before = warm_pool(ticket.region, pool)
+    put_warm({ region = ticket.region, pool = pool, gpus = gpus + (before and before.gpus or 0), since = NOW })
   end
   tell_of(kind, ticket, { warm = left, detail = detail })
 end
@@ -173,7 +174,7 @@ function operations.enter(request)
   for _, each in ipairs(tickets_of_run(request.run_id)) do
     mine = mine or (each.region == request.region and each or nil)
   end
-  if mine and mine.holder == request.holder then
+  if mine and mine.holder == request.holder and mine.state ~= "reclaiming" then
     return says_entered(mine.id, mine.token)
   end
   if mine and mine.state == "holding" then
@@ -204,6 +205,9 @@ function operations.claim(given)
   end
   if mine.state == "holding" then
     return cjson.encode({ "granted", mine.token })
+  end
+  if mine.state == "reclaiming" then
+    return cjson.encode({ "unknown", mine.cancelled_by })
   end
   if mine.cancelled_by ~= "" then
     remove(mine, "left", {}, "cancelled")
