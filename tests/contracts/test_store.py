@@ -153,6 +153,18 @@ class TestOrder:
         assert waiting(store, second, "b").why is Why.GPUS
         assert waiting(store, third, "c").why is Why.TURN
 
+    def test_nobody_overtakes_within_a_region(self, given: Given) -> None:
+        """However many jobs may work at once: who comes later waits for the first, and so nobody starves."""
+        store, _ = given
+        store.agree(Caps(jobs_at_once=3))
+        first, token = turn(store, "a", pools={"p": 1})
+        large, small = enter(store, "b"), enter(store, "c", pools={"p": 1})
+        assert waiting(store, large, "b").why is Why.GPUS
+        assert waiting(store, small, "c").why is Why.TURN
+        assert store.leave(first, token, part(), {})
+        assert waiting(store, small, "c").why is Why.TURN
+        assert granted(store, large, "b")
+
     def test_asking_again_gives_the_same_turn(self, given: Given) -> None:
         """An entry or a claim that is repeated, its answer having been lost, changes nothing."""
         store, _ = given
@@ -359,7 +371,7 @@ class TestLeases:
         assert store.reclaimed(ticket, "host:c", {})
 
     def test_the_duty_to_reclaim_is_no_turn(self, given: Given) -> None:
-        """Who reclaims a dead lease, of the same run or a cancelled one, can only end it: its GPUs stay counted."""
+        """Who reclaims a dead lease, of the same run or a cancelled one, can only end it: its GPUs count on."""
         store, hands = given
         ticket, _ = turn(store, "a")
         hands.pass_by(31)

@@ -117,7 +117,10 @@ end
 local function before(scene, ticket, region)
   local room, total = scene.caps.gpus_per_region - reserved(scene, region), 0
   for _, each in ipairs(next_in(scene, region)) do
-    if is_before(each, ticket) and total + each.gpus <= room then
+    if is_before(ticket, each) or total + each.gpus > room then
+      break
+    end
+    if each.id ~= ticket.id then
       total = total + each.gpus
     end
   end
@@ -176,7 +179,6 @@ end
 
 local function lack_here(scene, ticket)
   local room = scene.caps.gpus_per_region - ticket.gpus - reserved(scene, ticket.region)
-    - before(scene, ticket, ticket.region)
   if room < 0 then
     return wait(scene, ticket, "gpus", "the GPUs of region " .. ticket.region .. " are in use")
   end
@@ -226,11 +228,8 @@ local function judge(scene, ticket)
   if reason then
     return wait(scene, ticket, "user", reason)
   end
-  local is_next = false
-  for _, each in ipairs(next_in(scene, ticket.region)) do
-    is_next = is_next or each.id == ticket.id
-  end
-  if not is_next then
+  local first = next_in(scene, ticket.region)[1]
+  if not first or first.id ~= ticket.id then
     return wait(scene, ticket, "turn", "other jobs come first")
   end
   local lack = lack_here(scene, ticket) or lack_over_all(scene, ticket)
