@@ -3,9 +3,9 @@
 `queues/lua/granting.lua` says them again for Redis, with those of `queues/usage.py`: whoever changes one changes
 the other, and tests/contracts holds them equal.
 
-A region serves its waiting tickets strictly in order of rank. A turn needs a free place among the region's jobs, GPUs in
-the region and GPUs of the workspace. Who waits for GPUs of the workspace is not overtaken by later tickets of
-other regions that need them too, so nobody starves.
+A region serves its waiting tickets strictly in order of rank. A turn needs a free place among the region's jobs,
+GPUs in the region and GPUs of the workspace. Who waits for GPUs of the workspace is not overtaken by later tickets
+of other regions that need them too, so nobody starves.
 """
 
 from __future__ import annotations
