@@ -59,7 +59,14 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         plain, secure = (0, self.port) if self._tls else (self.port, 0)
         ports = (f"port {plain}", f"tls-port {secure}", "tls-auth-clients no")
-        lines = (*ports, "bind 127.0.0.1", f"dir {self.folder}", f"logfile {self.folder}/log", *self._settings)
+        lines = (
+            *ports,
+            "loglevel notice",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"logfile {self.folder}/log",
+            *self._settings,
+        )
         configuration = self.folder / "redis.conf"
         configuration.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         self._process = subprocess.Popen([binary(), str(configuration)], stdout=subprocess.DEVNULL)
@@ -74,6 +81,11 @@ class Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal: SIGSTOP makes it stall."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
 
 def _free_port() -> int:
