@@ -12,7 +12,14 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from tests.support.chaos import count
 from tests.support.queueing import Hands, part, request
 from tests.support.queuelog import Replay
@@ -21,7 +28,7 @@ from tests.support.redis import Server, queue_name
 from beacon_cli.errors import QueueError
 from beacon_cli.ports import Store
 from beacon_cli.queues import memory, redis, sqlite
-from beacon_cli.tickets import Caps, FailedExecution, HowEnded, LogEntry, Priority, Ticket
+from beacon_cli.tickets import Caps, FailedExecution, HowEnded, LogEntry, Priority, Ticket, TicketState, Warm
 
 Call: TypeAlias = Callable[[Store], Any]
 
@@ -31,22 +38,32 @@ BASE = AGO * 10_000
 """Its numbers begin here; those of the others at 0."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder that needs no disk, where there is one
 
-RUNS = st.sampled_from("abcdef")
-REGIONS = st.sampled_from(["us", "eu", "asia"])
+RUNS = st.sampled_from("abcde")
+REGIONS = st.sampled_from(["us", "us", "eu"])
 USERS = st.sampled_from(["ann", "ben"])
-POOLS = st.sampled_from(
-    [{"p": 1}, {"p": 1, "q": 1}, {"p": 2}, {"x": 1, "y": 1, "z": 1}, {"x": 1, "q": 2}, {"p": 4}, {}]
+POOLS = st.sampled_from([{"p": 1}, {"p": 1, "q": 1}, {"p": 2}, {"x": 1, "y": 1, "z": 1}, {"x": 1, "q": 2}, {}])
+REQUESTS: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    run=RUNS,
+    region=REGIONS,
+    user=USERS,
+    process=st.sampled_from("1112"),
+    pools=POOLS,
+    executions=st.sampled_from([0, 1, 12, 31]),
+    priority=st.sampled_from(Priority),
 )
 CAPS = st.builds(
     Caps,
     gpus_total=st.integers(3, 6),
-    gpus_per_region=st.integers(1, 4),
-    jobs_at_once=st.integers(1, 3),
-    jobs_waiting=st.sampled_from([None, None, 1, 3]),
+    gpus_per_region=st.sampled_from([2, 3, 3, 4]),
+    jobs_at_once=st.sampled_from([1, 1, 2, 3]),
+    jobs_waiting=st.sampled_from([None, None, None, 2]),
     jobs_running=st.sampled_from([None, None, 1, 2]),
     executions_per_hour=st.sampled_from([None, None, 30]),
 )
-PICKS = st.integers(0, 7)
+ORDERS = st.sampled_from(["cancel", "pause", "release", "caps", "wait"])
+PICKS = st.integers(0, 5)
+SOMETIMES = st.sampled_from([False, False, False, True])
 
 
 class Machine(RuleBasedStateMachine):
@@ -68,6 +85,8 @@ class Machine(RuleBasedStateMachine):
         ]
         self.replay = Replay()
         self.told = 0
+        self.tickets: list[Ticket] = []
+        self.warm: list[Warm] = []
 
     def teardown(self) -> None:
         """See that they remember the same, and close them."""
@@ -93,132 +112,135 @@ class Machine(RuleBasedStateMachine):
             assert other == answers[0]
         return answers[0]
 
-    def tickets(self) -> list[Ticket]:
-        """What is in the queue, by number."""
-        lines = self.stores[0][0].snapshot().regions.values()
-        return sorted((each for line in lines for each in (*line.active, *line.waiting)), key=lambda each: each.id)
+    def pick(self, which: int, *states: TicketState) -> Ticket:
+        """One of those in the queue that are in these states, or else of all."""
+        found = [each for each in self.tickets if each.state in states] or self.tickets
+        return found[which % len(found)]
 
-    def pick(self, which: int, *, active: bool | None = None) -> Ticket | None:
-        """One of them, mostly of those that are active or that wait."""
-        found = [each for each in self.tickets() if which == 0 or active in {None, each.is_active}]
-        return found[which % len(found)] if found else None
-
-    @initialize(caps=CAPS)
-    def agree(self, caps: Caps) -> None:
-        """The first sets the caps."""
+    @initialize(caps=CAPS, requests=st.lists(REQUESTS, min_size=2, max_size=5))
+    def begin(self, caps: Caps, requests: list[dict[str, Any]]) -> None:
+        """The first sets the caps, and some come."""
         self.all("agree", caps)
+        self.enter(requests=requests, is_served=True)
 
-    @rule(
-        run=RUNS, region=REGIONS, user=USERS, holder=st.sampled_from("111123"), pools=POOLS,
-        executions=st.integers(0, 31), priority=st.sampled_from(Priority),
-    )  # fmt: skip
-    def enter(self, run: str, region: str, holder: str, **fields: Any) -> None:
-        """A run enters a region, or comes back to it by another process."""
-        self.all("enter", request(run, region, holder=f"{run}:{holder}", **fields))
+    @rule(requests=st.lists(REQUESTS, min_size=1, max_size=4), is_served=st.booleans())
+    def enter(self, requests: list[dict[str, Any]], *, is_served: bool) -> None:
+        """Runs enter, or come back by another process; mostly they ask for their turns at once."""
+        for each in requests:
+            fields = {**each, "holder": f"{each['run']}:{each['process']}"}
+            del fields["process"]
+            self.all("enter", request(**fields))
+        if is_served:
+            self.look()
+            self.everyone_claims(backwards=False)
 
-    @rule()
-    def everyone_claims(self) -> None:
-        """Whoever waits asks for the turn."""
-        for each in self.tickets():
+    @precondition(lambda self: self.tickets)
+    @rule(backwards=st.booleans())
+    def everyone_claims(self, *, backwards: bool) -> None:
+        """Whoever is there asks for the turn."""
+        for each in reversed(self.tickets) if backwards else self.tickets:
             self.all("claim", each.holder, ticket=each.id)
 
-    @rule(which=PICKS, is_own=st.booleans())
-    def claim(self, which: int, *, is_own: bool) -> None:
+    @precondition(lambda self: self.tickets)
+    @rule(which=PICKS, is_thief=SOMETIMES)
+    def claim(self, which: int, *, is_thief: bool) -> None:
         """One asks for its turn, or for another's."""
-        if mine := self.pick(which):
-            self.all("claim", mine.holder if is_own else "b:1", ticket=mine.id)
+        mine = self.pick(which, TicketState.WAITING)
+        self.all("claim", "thief" if is_thief else mine.holder, ticket=mine.id)
 
-    @rule(which=PICKS)
-    def renew(self, which: int) -> None:
-        """One process is still there."""
-        mine = self.pick(which)
-        self.all("renew", mine.holder if mine else "nobody")
-
-    @rule()
-    def everyone_renews(self) -> None:
-        """All are still there."""
-        for holder in {each.holder for each in self.tickets()}:
-            self.all("renew", holder)
-
-    @rule(which=PICKS, pools=POOLS, late=st.sampled_from([0, 0, 1]))
-    def hold(self, which: int, pools: Mapping[str, int], late: int) -> None:
-        """A lease goes on to other models, within its GPUs."""
-        mine = self.pick(which, active=True)
-        if mine and sum(pools.values()) <= mine.gpus:
-            self.all("hold", pools, ticket=mine.id, token=mine.token + late)
-
-    @rule(
-        which=PICKS, late=st.sampled_from([0, 0, 1]), placed=st.lists(st.sampled_from("cdef")),
-        ended=st.lists(st.sampled_from("cdef")), question=st.sampled_from([None, "", "q1"]),
-        working=st.sampled_from([None, (), ("m1", "m2")]),
-    )  # fmt: skip
-    def note(self, which: int, late: int, **said: Any) -> None:
-        """A lease says what it is at."""
-        if mine := self.pick(which, active=True):
-            self.all("note", ticket=mine.id, token=mine.token + late, **said)
-
-    @rule(
-        which=PICKS, late=st.sampled_from([0, 0, 0, 1]), how=st.sampled_from(HowEnded),
-        counts=st.tuples(st.integers(0, 5), st.integers(0, 2)), is_warm=st.booleans(), is_active=st.booleans(),
-    )  # fmt: skip
-    def leave(self, which: int, late: int, how: HowEnded, counts: tuple[int, int], **flags: bool) -> None:
-        """A lease or a ticket is given back, some of its containers still warm."""
-        if mine := self.pick(which, active=flags["is_active"]):
-            failure = FailedExecution(
-                run_id=mine.run_id, execution=f"e{which}", region=mine.region, model="m", question="q", kind="k",
-                message="no\ud800", at=self.hands.now,
-            )  # fmt: skip
-            failures = (failure,) * (counts[1] > 0)
-            ended = part(how, succeeded=counts[0], failed=counts[1], seconds=counts[0] / 3, failures=failures)
-            warm = mine.pools if flags["is_warm"] else {}
-            self.all("leave", ended, warm, ticket=mine.id, token=mine.token + late)
-
-    @rule(run=RUNS, region=st.one_of(st.none(), REGIONS), by=USERS)
-    def cancel(self, run: str, region: str | None, by: str) -> None:
-        """Somebody ends a run."""
-        self.all("cancel", run, region, by)
-
-    @rule(region=REGIONS, paused=st.sampled_from([True, False, False]))
-    def pause(self, region: str, *, paused: bool) -> None:
-        """Somebody drains a region, or lets it go on."""
-        self.all("pause", region, paused=paused)
-
-    @rule(which=PICKS, by=st.sampled_from(["b:1", "b:1", "c:1", ""]))
-    def reclaim(self, which: int, by: str) -> None:
-        """A process takes a lease over, dead or not, another's or its own."""
-        if dead := self.pick(which, active=True):
-            self.all("reclaim", by or dead.holder, ticket=dead.id)
-
-    @rule(which=PICKS, is_own=st.sampled_from([True, True, False]), is_warm=st.booleans())
-    def reclaimed(self, which: int, *, is_own: bool, is_warm: bool) -> None:
-        """What a dead lease left behind has ended."""
-        if dead := self.pick(which, active=True):
-            self.all("reclaimed", dead.holder if is_own else "z:1", dead.pools if is_warm else {}, ticket=dead.id)
-
-    @rule(region=REGIONS, pool=st.sampled_from("pqxyz"))
-    def gone(self, region: str, pool: str) -> None:
-        """Idle containers have ended."""
-        self.all("gone", region, pool)
-
-    @rule(run=RUNS)
-    def release(self, run: str) -> None:
-        """Somebody has found out why a run's processes died."""
-        self.all("release", run)
-
-    @rule(caps=CAPS)
-    def set_caps(self, caps: Caps) -> None:
-        """Somebody sets other caps."""
-        self.all("set_caps", caps)
-
-    @rule(seconds=st.sampled_from([0.25, 1.0, 10.0, 29.75, 31.0, 31.0, 900.0, 3600.0]))
-    def time_passes(self, seconds: float) -> None:
-        """Nobody does anything for a while."""
+    @precondition(lambda self: self.tickets)
+    @rule(which=PICKS, seconds=st.sampled_from([0.25, 10.0, 29.75]), is_alone=st.booleans())
+    def renew(self, which: int, seconds: float, *, is_alone: bool) -> None:
+        """Time passes, and all say that they are still there, or one."""
         self.hands.pass_by(seconds)
+        for holder in sorted({each.holder for each in self.tickets}):
+            if not is_alone or holder == self.pick(which).holder:
+                self.all("renew", holder)
+
+    @precondition(lambda self: self.tickets)
+    @rule(
+        which=PICKS, is_late=SOMETIMES, placed=st.lists(st.sampled_from("cdef"), max_size=3),
+        ended=st.lists(st.sampled_from("cdef"), max_size=2), question=st.sampled_from([None, "", "q1"]),
+        working=st.sampled_from([None, (), ("m1", "m2")]), pools=POOLS,
+    )  # fmt: skip
+    def say(self, which: int, pools: Mapping[str, int], *, is_late: bool, **said: Any) -> None:
+        """A lease says what it is at, and goes on to other models within its GPUs."""
+        mine = self.pick(which, TicketState.HOLDING)
+        self.all("note", ticket=mine.id, token=mine.token + is_late, **said)
+        if sum(pools.values()) <= mine.gpus:
+            self.all("hold", pools, ticket=mine.id, token=mine.token + is_late)
+
+    @precondition(lambda self: self.tickets)
+    @rule(
+        which=PICKS, state=st.sampled_from(["holding", "holding", "waiting"]), is_late=SOMETIMES,
+        how=st.sampled_from(HowEnded), counts=st.tuples(st.integers(0, 2), st.integers(0, 2)), warm=st.booleans(),
+        is_served=st.booleans(),
+    )  # fmt: skip
+    def leave(self, which: int, state: str, how: HowEnded, counts: tuple[int, int], **flags: bool) -> None:
+        """A lease or a ticket is given back, its containers warm or gone."""
+        mine = self.pick(which, TicketState(state))
+        failure = FailedExecution(
+            run_id=mine.run_id, execution=f"e{which}", region=mine.region, model="m", question="q", kind="k",
+            message="no\ud800", at=self.hands.now,
+        )  # fmt: skip
+        failures = (failure,) * (counts[1] > 0)
+        ended = part(how, succeeded=counts[0], failed=counts[1], seconds=counts[0] / 3, failures=failures)
+        left = mine.pools if flags["warm"] else {}
+        self.all("leave", ended, left, ticket=mine.id, token=mine.token + flags["is_late"])
+        if flags["is_served"]:
+            self.look()
+            self.everyone_claims(backwards=True)
+
+    @precondition(lambda self: self.tickets)
+    @rule(which=PICKS, seconds=st.sampled_from([0.0, 30.0, 31.0, 31.0]), by=st.sampled_from(["b:1", "c:1", ""]))
+    def reclaim(self, which: int, seconds: float, by: str) -> None:
+        """Nobody renews; a process takes a lease over, dead or not, another's or its own."""
+        self.hands.pass_by(seconds)
+        dead = self.pick(which, TicketState.HOLDING, TicketState.RECLAIMING)
+        self.all("reclaim", by or dead.holder, ticket=dead.id)
+
+    @precondition(lambda self: any(each.is_active for each in self.tickets))
+    @rule(which=PICKS, is_thief=SOMETIMES, is_warm=st.booleans())
+    def reclaimed(self, which: int, *, is_thief: bool, is_warm: bool) -> None:
+        """What a dead lease left behind has ended."""
+        dead = self.pick(which, TicketState.RECLAIMING)
+        self.all("reclaimed", "thief" if is_thief else dead.holder, dead.pools if is_warm else {}, ticket=dead.id)
+
+    @precondition(lambda self: self.warm)
+    @rule(which=PICKS)
+    def cool(self, which: int) -> None:
+        """Idle containers have ended."""
+        idle = self.warm[which % len(self.warm)]
+        self.all("gone", idle.region, idle.pool)
+        self.all("gone", idle.region, "none")
+
+    @rule(what=ORDERS, run=RUNS, region=REGIONS, caps=CAPS, is_small=st.booleans())
+    def order(self, what: str, run: str, region: str, caps: Caps, *, is_small: bool) -> None:
+        """Somebody gives an order, or a long time passes."""
+        match what:
+            case "cancel":
+                self.all("cancel", run, region if is_small else None, "ben")
+            case "pause":
+                self.all("pause", region, paused=is_small)
+            case "release":
+                self.all("release", run)
+            case "caps":
+                self.all("set_caps", caps)
+            case _:
+                self.hands.pass_by(900.0 if is_small else 3600.0)
+
+    def look(self) -> None:
+        """What is in the queue now, by the model."""
+        lines = self.stores[0][0].snapshot().regions.values()
+        found = (each for line in lines for each in (*line.active, *line.waiting))
+        self.tickets = sorted(found, key=lambda each: each.id)
+        self.warm = [each for line in lines for each in line.warm]
 
     @invariant()
     def all_see_the_same(self) -> None:
         """Snapshots and logs are equal; caps and order hold by the log, and by sight."""
         whole = self.all("snapshot")
+        self.look()
         entries = msgspec.convert(self.all("log", self.told)[1], list[LogEntry])
         self.told += len(entries)
         self.replay.play(entries)

@@ -246,7 +246,8 @@ class RedisStore:
         told = self._call("failures")
         with self._link.explained():
             parts = msgspec.convert(json.loads(told), list[list[FailedExecution]])
-        return tuple(sorted((each for part in parts for each in part), key=lambda each: (each.at, each.execution)))
+        every = (each for part in parts for each in part)
+        return tuple(sorted(every, key=lambda each: (each.at, each.execution, each.run_id, each.region)))
 
     def set_aside(self) -> dict[str, tuple[str, ...]]:
         """See `ports.Store.set_aside`."""

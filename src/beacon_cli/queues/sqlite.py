@@ -217,7 +217,7 @@ class _SqliteTables:
             self._base.execute("DELETE FROM lost WHERE run_id = ? AND region = ?", (run_id, region))
 
     def failures(self) -> list[FailedExecution]:
-        rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution")
+        rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution, run_id, region")
         return [msgspec.convert(json.loads(row[0]), FailedExecution) for row in rows]
 
     def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
