@@ -109,7 +109,7 @@ class Machine(RuleBasedStateMachine):
                 answer = str(error)
             answers.append(plain(answer, base))
         for other in answers[1:]:
-            assert other == answers[0]
+            assert other == answers[0], name
         return answers[0]
 
     def pick(self, which: int, *states: TicketState) -> Ticket:

@@ -69,9 +69,11 @@ class TabledStore:
         """See `ports.Store.set_caps`."""
         with self._tables.transaction():
             self._sweep()
-            if count := len(self._tables.tickets()):
-                raise QueueError(f"{count} tickets are in the queue: change its caps when it is empty")
-            self._set_caps(caps)
+            count = len(self._tables.tickets())
+            if not count:
+                self._set_caps(caps)
+        if count:  # after the transaction: who was swept away stays away
+            raise QueueError(f"{count} tickets are in the queue: change its caps when it is empty")
 
     def enter(self, request: Request) -> Entrance:
         """See `ports.Store.enter`."""
@@ -91,7 +93,8 @@ class TabledStore:
                 return Refused(reason)
             if mine is not None:
                 return self._inherit(mine, request)
-            if reason := usage.waiting(caps, request, self._tables.tickets(user=request.user)):
+            users = () if caps.jobs_waiting is None else self._tables.tickets(user=request.user)
+            if reason := usage.waiting(caps, request, users):
                 return NotYet(reason)
             return self._new(caps, request)
 
@@ -291,7 +294,7 @@ class TabledStore:
         if caps.jobs_running is None and caps.executions_per_hour is None:
             return ""
         asked = self._tables.asked(ticket.user, self._clock() - usage.HOUR)
-        return usage.held(caps, ticket, self._tables.tickets(user=ticket.user), asked)
+        return usage.held(caps, ticket, self._tables.active(), asked)
 
     def _new(self, caps: Caps, request: Request) -> Entered:
         now = self._clock()
