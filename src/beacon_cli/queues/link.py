@@ -105,18 +105,17 @@ class Link:
                 )
             return tuple(self._doubts())
 
-    def call(self, script: Script, key: str, arguments: Sequence[str | bytes]) -> bytes:
-        """Have the server run a script; gives its answer.
+    def call(self, script: Script, key: str, arguments: Sequence[str | bytes]) -> Any:
+        """Have the server run a script; gives its answer: bytes, or a list of them.
 
         Raises:
             StoreError: it did not, or nobody knows.
         """
         with self.explained():
             try:
-                answer: Any = self._client.evalsha(script.sha, 1, key, *arguments)
+                return self._client.evalsha(script.sha, 1, key, *arguments)
             except theirs.NoScriptError:  # a server that was restarted has seen none
-                answer = self._client.eval(script.source, 1, key, *arguments)
-            return bytes(answer)
+                return self._client.eval(script.source, 1, key, *arguments)
 
     def lines(self, key: str, first: int) -> list[bytes]:
         """What a list holds from this place on; it may only ever grow."""

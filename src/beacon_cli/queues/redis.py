@@ -96,16 +96,51 @@ def _source() -> str:
     return "\n".join((*shared, *((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)))
 
 
-class _Whole(msgspec.Struct, frozen=True):
-    """A snapshot as the script gives it."""
+class _Rest(msgspec.Struct, frozen=True):
+    """What a snapshot has beside tickets. `times`: ids and when they expire by now, by turns."""
 
     at: float
     now: float
     caps: Caps
-    active: tuple[Ticket, ...]
     warm: tuple[Warm, ...]
-    waiting: dict[str, tuple[Ticket, ...]]
     tallies: dict[str, Tally]
+    times: tuple[list[str], ...]
+
+    def expires(self) -> dict[int, float]:
+        """When each ticket expires; its record has the time as of its last change."""
+        by_turns = (zip(each[::2], each[1::2], strict=True) for each in self.times)
+        return {int(number): float(time) for each in by_turns for number, time in each}
+
+
+def _snapshot(answer: list[bytes]) -> Snapshot:
+    """What the script gives: the rest, then by turns a region (empty: active tickets) and records."""
+    rest = msgspec.json.decode(answer[0], type=_Rest)
+    expires = rest.expires()
+    texts: dict[str, list[bytes]] = {}
+    for name, text in zip(answer[1::2], answer[2::2], strict=True):
+        texts.setdefault(name.decode(), []).append(text)
+    decode = msgspec.json.Decoder(tuple[Ticket, ...]).decode
+    tickets = {
+        name: [_until(each, expires[each.id]) for each in decode(b"[%s]" % b",".join(parts))]
+        for name, parts in texts.items()
+    }
+    active = tickets.pop("", [])
+    names = {*rest.tallies, *tickets} | {each.region for each in active} | {each.region for each in rest.warm}
+    lines = {
+        name: RegionLine(
+            region=name,
+            active=tuple(each for each in active if each.region == name),
+            waiting=tuple(each for each in tickets.get(name, ()) if each.expires >= rest.now),
+            warm=tuple(each for each in rest.warm if each.region == name),
+            **msgspec.structs.asdict(rest.tallies.get(name, Tally())),
+        )
+        for name in sorted(names)
+    }
+    return Snapshot(at=rest.at, now=rest.now, caps=rest.caps, regions=lines)
+
+
+def _until(ticket: Ticket, expires: float) -> Ticket:
+    return ticket if ticket.expires == expires else msgspec.structs.replace(ticket, expires=expires)
 
 
 class RedisStore:
@@ -258,20 +293,9 @@ class RedisStore:
 
     def snapshot(self) -> Snapshot:
         """See `ports.Store.snapshot`."""
-        whole = self._ask(_Whole, "snapshot")
-        names = {*whole.tallies, *whole.waiting}
-        names |= {each.region for each in whole.active} | {each.region for each in whole.warm}
-        lines = {
-            name: RegionLine(
-                region=name,
-                active=tuple(each for each in whole.active if each.region == name),
-                waiting=whole.waiting.get(name, ()),
-                warm=tuple(each for each in whole.warm if each.region == name),
-                **msgspec.structs.asdict(whole.tallies.get(name, Tally())),
-            )
-            for name in sorted(names)
-        }
-        return Snapshot(at=whole.at, now=whole.now, caps=whole.caps, regions=lines)
+        answer = self._call("snapshot")
+        with self._link.explained():
+            return _snapshot(answer)
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """See `ports.Store.log`."""
@@ -285,8 +309,8 @@ class RedisStore:
         with self._link.explained():
             return msgspec.json.decode(answer, type=kind)
 
-    def _call(self, operation: str, arguments: Any = None, *kept: bytes) -> bytes:
-        """Have the server carry an operation out; `kept` stays word for word. Gives the answer as JSON."""
+    def _call(self, operation: str, arguments: Any = None, *kept: bytes) -> Any:
+        """Have the server carry an operation out; `kept` stays word for word. Gives its answer, mostly JSON."""
         said = msgspec.json.encode({} if arguments is None else arguments)
         given: list[str | bytes] = [operation, _time(self._clock), _time(self._wall), said, *kept]
         return self._link.call(self._script, self._prefix, given)

@@ -81,8 +81,7 @@ class TabledStore:
             caps = self._caps()
             self._sweep()
             mine = next(iter(self._tables.tickets(run_id=request.run_id, region=request.region)), None)
-            is_ending = mine is not None and mine.state is TicketState.RECLAIMING
-            if mine is not None and mine.holder == request.holder and not is_ending:
+            if mine is not None and mine.holder == request.holder and mine.state is not TicketState.RECLAIMING:
                 return Entered(mine.id, mine.token)
             if mine is not None and mine.state is TicketState.HOLDING:
                 self._lose(mine)

@@ -303,7 +303,7 @@ function operations.reclaim(given)
   end
   change(dead, { state = "reclaiming", holder = given.holder, expires = leased(caps_now()) })
   tell_of("reclaiming", dead)
-  return written(dead)
+  return encoded(dead)
 end
 
 function operations.reclaimed(given)

@@ -4,9 +4,9 @@
 -- unless a test sets them; the arguments as JSON; then what is kept word for word.
 --
 --   meta            form, server (its run id), born (when this server's queue began), number, entered, caps, asked
---   tickets         id → record as JSON, without `expires`
+--   tickets         id → record as JSON, whose `expires` is that of its last change
 --   waits, active   ids by `expires`: of those that wait, of those that reserve GPUs; each ticket is in one of them
---   waiting:REGION  ids, padded, by `rank`: those that wait and are not cancelled; `waited`: the regions with any
+--   waiting:REGION  ids by `rank`: those that wait and are not cancelled; `waited`: the regions with any
 --   run:R holder:H  ids; user:U: id → run
 --   warm lost       JSON of [region, pool] → record; JSON of [run, region] → count
 --   failures        JSON of [run, region] → list as the holder wrote it
@@ -14,6 +14,7 @@
 --   log             one record an entry, in order
 --
 -- POISON, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
+-- Ids are padded to one length where they are keys or members, so that their order is that of their numbers.
 -- cjson and Lua write 14 digits of a number: times are kept in tenths of a millisecond, so that they are exact.
 
 local PREFIX = KEYS[1]
@@ -123,7 +124,7 @@ end
 local function encoded(ticket)
   local rest = {}
   for name, value in pairs(ticket) do
-    if not LISTS[name] and name ~= "expires" then
+    if not LISTS[name] then
       rest[name] = value
     end
   end
@@ -138,11 +139,6 @@ local function expires_of(id)
   return call("ZSCORE", WAITS, id) or call("ZSCORE", ACTIVE, id)
 end
 
--- A ticket as the caller reads it.
-local function written(ticket)
-  return with(encoded(ticket), "expires", digits(ticket.expires))
-end
-
 local function fetched(id, record)
   if not record then
     return nil
@@ -153,14 +149,12 @@ local function fetched(id, record)
 end
 
 local function ticket_by_id(id)
-  return fetched(digits(id), call("HGET", TICKETS, digits(id)))
+  return fetched(padded(id), call("HGET", TICKETS, padded(id)))
 end
 
 local function tickets_by_ids(ids)
   local found = {}
-  table.sort(ids, function(one, other)
-    return tonumber(one) < tonumber(other)
-  end)
+  table.sort(ids)
   in_batches(ids, TICKETS, function(id, record)
     found[#found + 1] = fetched(id, record)
   end)
@@ -184,7 +178,7 @@ local function overdue_tickets()
 end
 
 local function forget(ticket)
-  local id = digits(ticket.id)
+  local id = padded(ticket.id)
   call("HDEL", TICKETS, id)
   call("SREM", PREFIX .. "run:" .. ticket.run_id, id)
   call("SREM", PREFIX .. "holder:" .. ticket.holder, id)
@@ -192,21 +186,21 @@ local function forget(ticket)
   call("ZREM", WAITS, id)
   call("ZREM", ACTIVE, id)
   local queue = PREFIX .. "waiting:" .. ticket.region
-  call("ZREM", queue, padded(ticket.id))
+  call("ZREM", queue, id)
   if call("ZCARD", queue) == 0 then
     call("SREM", WAITED, ticket.region)
   end
 end
 
 local function keep(ticket)
-  local id = digits(ticket.id)
+  local id = padded(ticket.id)
   call("HSET", TICKETS, id, encoded(ticket))
   call("SADD", PREFIX .. "run:" .. ticket.run_id, id)
   call("SADD", PREFIX .. "holder:" .. ticket.holder, id)
   call("HSET", PREFIX .. "user:" .. ticket.user, id, ticket.run_id)
   call("ZADD", is_active(ticket) and ACTIVE or WAITS, digits(ticket.expires), id)
   if is_served(ticket) then
-    call("ZADD", PREFIX .. "waiting:" .. ticket.region, digits(ticket.rank), padded(ticket.id))
+    call("ZADD", PREFIX .. "waiting:" .. ticket.region, digits(ticket.rank), id)
     call("SADD", WAITED, ticket.region)
   end
 end
@@ -222,7 +216,7 @@ local function change(ticket, changes)
 end
 
 local function expire_at(ticket, expires)
-  call("ZADD", is_active(ticket) and ACTIVE or WAITS, digits(expires), digits(ticket.id))
+  call("ZADD", is_active(ticket) and ACTIVE or WAITS, digits(expires), padded(ticket.id))
 end
 
 -- Those that wait in a region in their order, one after the other: nobody reads ten thousand to serve the first.
