@@ -232,13 +232,13 @@ class TestCaps:
     def test_warm_containers_of_other_regions_give_way(self, given: Given) -> None:
         """What is idle in other regions is cooled if the workspace's limit asks for it, the longest idle first."""
         store, hands = given
-        for region in ("r1", "r2", "r3"):
+        for region in ("r3", "r1", "r2"):
             ticket, token = turn(store, region, region)
             hands.pass_by(1)
             assert store.leave(ticket, token, part(), {"p1": 1, "p2": 1, "p3": 1})
         answer = waiting(store, enter(store, "d", "r4"), "d")
         assert answer.why is Why.TOTAL
-        assert [(each.region, each.pool) for each in answer.cool] == [("r1", "p1"), ("r1", "p2")]
+        assert [(each.region, each.pool) for each in answer.cool] == [("r3", "p1"), ("r3", "p2")]
 
     def test_what_can_never_be_granted_is_refused(self, given: Given) -> None:
         """A request for more GPUs than a region has is refused at once, with the figures."""
@@ -289,6 +289,14 @@ class TestUsers:
         assert granted(store, third, "c")
         assert [each.passed for each in store.log() if each.kind is LogKind.GRANTED] == [(), (second,)]
         assert store.leave(first, token, part(), {})
+
+    def test_a_job_runs_once_however_many_regions_it_has(self, given: Given) -> None:
+        """A run that has its turn in one region is not held back in another by its own user's limit."""
+        store, _ = given
+        store.agree(Caps(jobs_running=1))
+        turn(store, "a", "us")
+        turn(store, "a", "eu")
+        assert waiting(store, enter(store, "b", "asia"), "b").why is Why.USER
 
     def test_a_user_may_ask_so_many_executions_an_hour(self, given: Given) -> None:
         """Turns beyond a user's executions an hour wait until enough of the hour has passed."""
