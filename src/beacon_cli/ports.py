@@ -193,7 +193,7 @@ class Store(Protocol):
         """Ask for the turn; given when `granting.Scene.judge` says so, and given again if it has been granted.
 
         Warm pools that the ticket takes over count as reserved by it from then on. A ticket that was cancelled
-        while it waited is gone once its holder has been told.
+        while it waited is gone once its holder has been told. A lease that is being reclaimed is nobody's turn.
         """
 
     def renew(self, holder: str) -> tuple[Order, ...]:

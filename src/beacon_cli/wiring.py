@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from beacon_cli import settings as configuration
-from beacon_cli.errors import Fault, QueueError, SpecError, UsageError
+from beacon_cli.errors import Fault, SpecError, UsageError
 from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import printable, quoted
 from beacon_cli.ports import Display, Executor, Store
@@ -173,7 +173,11 @@ def store(allowed: Settings, *, rehearsal: bool) -> Store:
         StoreError: it cannot be reached, or was written by a newer beacon.
     """
     if allowed.queue and not rehearsal:
-        raise QueueError("BEACON_QUEUE: no store of this kind yet")
+        try:
+            from beacon_cli.queues import redis
+        except ModuleNotFoundError:
+            raise UsageError("a queue in Redis needs its client: pip install 'beacon-cli[redis]'") from None
+        return redis.store(allowed.queue)
     from beacon_cli.queues import sqlite
 
     return sqlite.store(_queue_file(allowed, rehearsal=rehearsal))

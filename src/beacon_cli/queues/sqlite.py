@@ -7,6 +7,7 @@ be on a network file system, whose locks do not hold.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -70,7 +71,7 @@ def store(
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
+    except (sqlite3.Error, OSError, msgspec.DecodeError, json.JSONDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise StoreError(f"queue {path}: {reason}") from None
 
@@ -224,12 +225,14 @@ class _SqliteTables:
             self._base.execute("DELETE FROM lost WHERE run_id = ? AND region = ?", (run_id, region))
 
     def failures(self) -> list[FailedExecution]:
-        rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution")
-        return [msgspec.json.decode(row[0], type=FailedExecution) for row in rows]
+        rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution, run_id, region")
+        return [msgspec.convert(json.loads(row[0]), FailedExecution) for row in rows]
 
     def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
         self._base.execute("DELETE FROM failures WHERE run_id = ? AND region = ?", (run_id, region))
-        rows = ((run_id, region, each.execution, each.at, self._encode(each)) for each in failures)
+        # What a model said may hold lone surrogates, which json alone can write.
+        told = ((each, json.dumps(msgspec.structs.asdict(each))) for each in failures)
+        rows = ((run_id, region, each.execution, each.at, record) for each, record in told)
         self._base.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", rows)
 
     def asked(self, user: str, since: float) -> int:
