@@ -203,7 +203,7 @@ def test_a_store_that_fails_while_waiting_is_asked_again(operation: str) -> None
 
 
 async def _nothing(*, wait: bool, pending: Mapping[str, int] | None = None) -> None:
-    del wait
+    del wait, pending
 
 
 def test_a_store_that_does_not_come_back_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
