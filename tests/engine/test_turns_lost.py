@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-from tests.support.housing import LEASE, Ahead, Building, Housed, Runner
+from tests.support.housing import LEASE, Ahead, Building, Housed, Runner, job
 
 from beacon_cli import events as ev
+from beacon_cli.model import Limits, RetryRule
 from beacon_cli.ports import Store
 from beacon_cli.queues import memory
 from beacon_cli.tickets import Answer, Granted, LogKind
@@ -71,3 +72,26 @@ def test_a_region_without_work_is_left_to_others() -> None:
 
     on_asyncio(main)
     assert store.snapshot().regions == {}
+
+
+def test_calls_that_do_not_end_keep_their_turn() -> None:
+    """Where the provider confirms no end, the GPUs stay counted; the next run has them once the calls have ended."""
+    store, building = memory.store(), Building()
+    building.is_deaf = True
+    hurried = job(questions=1, limits=Limits(timeout=0.05), retry=RetryRule(attempts=1))
+    first = Runner(store, Housed(building, seconds=60.0), spec=hurried)
+    second = Runner(store, Housed(building), run="b", spec=job(("x", "y", "z"), questions=1))
+
+    async def main() -> None:
+        await first.go()
+        assert len(building.calls) == 3
+        assert store.snapshot().regions["us"].gpus == 3
+        async with anyio.create_task_group() as group:
+            group.start_soon(second.go)
+            await anyio.sleep(3 * LEASE)
+            assert second.executor.began == []
+            building.is_deaf = False
+
+    on_asyncio(main)
+    assert building.calls == set()
+    assert second.standings.total("succeeded") == 3

@@ -53,6 +53,8 @@ class HeldTurn:
         self._renewal = renewal
         self._over: Over | None = None
         self._ended = anyio.Event()
+        self.open: set[str] = set()
+        """The calls that are not known to have ended."""
         self._placed: list[str] = []
         self._done: list[str] = []
         self._question = ""
@@ -113,6 +115,7 @@ class HeldTurn:
 
     async def placed(self, call_id: str) -> None:
         """A call is under way. Returns once the store knows, or cannot be reached for now."""
+        self.open.add(call_id)
         self._placed.append(call_id)
         await self.note()
 
@@ -120,6 +123,7 @@ class HeldTurn:
         """An attempt has ended, and its call with it; the store is told with the next call."""
         self._working.pop(execution, None)
         if call_id is not None:
+            self.open.discard(call_id)
             self._done.append(call_id)
 
     async def note(self) -> None:

@@ -61,7 +61,7 @@ class Mender:
             self._duties.discard(ticket)  # it is free, or another's
             return True
         self._duties.add(ticket)
-        if not await self._ended(dead.calls):
+        if not await self.ended(dead.calls):
             return False
         warm = await self._idle(dead.pools)
         if warm is None:
@@ -89,7 +89,7 @@ class Mender:
         standings = {pool: await self._containers.standing(pool) for pool in pools}
         return {pool: gpus for pool, gpus in pools.items() if (now := standings[pool]) is None or not now.empty}
 
-    async def _ended(self, calls: Iterable[str]) -> bool:
+    async def ended(self, calls: Iterable[str]) -> bool:
         """Whether all of these calls are known to have ended, now that they are cancelled."""
         confirmed: list[bool] = []
 

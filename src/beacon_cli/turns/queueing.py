@@ -15,6 +15,7 @@ from typing import NamedTuple
 import anyio
 import msgspec
 from anyio import to_thread
+from anyio.abc import TaskGroup
 
 from beacon_cli import events as ev
 from beacon_cli.counts import RegionState, State
@@ -45,6 +46,8 @@ from beacon_cli.turns.waiting import Wait
 
 _HEED = 0.2
 """Seconds between two looks at what the renewals said."""
+_BETWEEN_TRIES = 1.0
+"""Seconds between two tries to end the calls of a turn whose work is done."""
 _LEAVING = 8.0
 """Seconds for which the provider is asked what a turn leaves warm."""
 
@@ -92,6 +95,7 @@ class TicketQueue:
         self._held: dict[str, HeldTurn] = {}
         self._standings: Standings
         self._emit: Emit
+        self._group: TaskGroup
 
     @asynccontextmanager
     async def open(self, emit: Emit, standings: Standings) -> AsyncIterator[None]:
@@ -102,7 +106,8 @@ class TicketQueue:
         self._emit, self._standings = emit, standings
         self._renewal.start()
         try:
-            async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as self._group:
+                group = self._group
                 group.start_soon(self._heed)
                 group.start_soon(self._mender.attend)
                 yield
@@ -259,7 +264,8 @@ class TicketQueue:
         finally:
             with anyio.CancelScope(shield=True):
                 del self._held[region.id]
-                await self._leave(held, self._renewal.now() - began)
+                if held.why is None or held.why.final:  # else it is another's, or is taken up again
+                    await self._leave(held, self._renewal.now() - began)
 
     def _hold(
         self, granted: Entered, pools: Mapping[str, int] | None, region: Region, *, since: float
@@ -279,11 +285,23 @@ class TicketQueue:
         return held
 
     async def _leave(self, held: HeldTurn, seconds: float) -> None:
-        """Give a turn back. A store that cannot be reached will see that it is not renewed."""
+        """Give a turn back. A store that cannot be reached will see that it is not renewed.
+
+        With a call that is not known to have ended, the GPUs are not free: the turn is kept until it has.
+        """
+        if held.open and not await self._mender.ended(held.open):
+            self._group.start_soon(self._leave_later, held, seconds)
+            return
         warm = await self._left_warm(held.pools)
         with suppress(StoreError):
             part = await to_thread.run_sync(self._part, held, seconds)
             await to_thread.run_sync(self._store.leave, held.ticket, held.token, part, warm)
+
+    async def _leave_later(self, held: HeldTurn, seconds: float) -> None:
+        """Give a turn back once its calls have ended; if the run ends before, whoever comes next sees to them."""
+        await anyio.sleep(_BETWEEN_TRIES)
+        with anyio.CancelScope(shield=True):
+            await self._leave(held, seconds)
 
     async def _left_warm(self, pools: Mapping[str, int]) -> dict[str, int]:
         """Those of these pools that may have containers, as far as the provider says so in time."""
