@@ -50,13 +50,26 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
         SpecError: it is wrong; every fault is named.
     """
     data = jobs.read(path)
-    limits = jobs.Allowed(
+    return data, jobs.parse(data, path, _limits(allowed))
+
+
+def foreign_job(data: bytes, name: str, allowed: Settings) -> Spec:
+    """What a job says that came from outside; it may name no file and no executor but those of the configuration.
+
+    Raises:
+        SpecError: it is wrong; every fault is named, in a file of this name.
+    """
+    return jobs.parse(data, Path(name), msgspec.structs.replace(_limits(allowed), foreign=True))
+
+
+def _limits(allowed: Settings) -> jobs.Allowed:
+    return jobs.Allowed(
         regions=allowed.regions,
         regions_off=allowed.regions_off,
         gpus_total=allowed.gpus_total,
         gpus_per_region=allowed.gpus_per_region,
+        executors=allowed.executors,
     )
-    return data, jobs.parse(data, path, limits)
 
 
 @contextmanager
