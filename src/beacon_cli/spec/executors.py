@@ -14,12 +14,10 @@ import msgspec
 from beacon_cli import templates
 from beacon_cli.model import JsonObject
 from beacon_cli.names import RegionNames, quoted, suggestion
+from beacon_cli.settings import DEFAULT_EXECUTOR
 from beacon_cli.spec.checks import SETTINGS, find
 from beacon_cli.spec.complaints import Complaint
 from beacon_cli.spec.source import Block, Document, Items, Place, Plain
-
-DEFAULT = "default"
-"""The name of beacon's own apps on Modal, which a job has that names no executor."""
 
 _LOC = ("executor",)
 
@@ -32,13 +30,16 @@ def settled(
     A `foreign` job may have no block of its own.
     """
     named = find(document.tree, *_LOC)
-    known = [DEFAULT, *executors]
+    known = [DEFAULT_EXECUTOR, *executors]
     if isinstance(named, str):
         if named in executors:
             block = _narrowed(executors[named], document.tree, names)
+            if find(block, "openai", "base_url") == {}:
+                nowhere = Complaint(_LOC, f"the executor {quoted(named)} has no address for the job's regions")
+                return _with(document, None), [nowhere]
             return _with(document, planted(block, document.place(_LOC))), []
         complaint = Complaint(_LOC, f"unknown executor {quoted(named)}{suggestion(named, known)}")
-        return _with(document, None), [] if named == DEFAULT else [complaint]
+        return _with(document, None), [] if named == DEFAULT_EXECUTOR else [complaint]
     if foreign and named is not None:
         message = f"a job from outside may have no executor of its own; name one of these: {', '.join(known)}"
         return _with(document, None), [Complaint(_LOC, message)]
@@ -83,6 +84,8 @@ def _narrowed(executor: JsonObject, tree: Any, names: RegionNames) -> JsonObject
     for key in ("base_url", "api_key_env"):
         if isinstance(given := block.get(key), dict):
             narrowed[key] = {name: word for name, word in given.items() if _id(names, name) in regions}
+    if narrowed.get("api_key_env") == {}:
+        del narrowed["api_key_env"]
     if isinstance(given := block.get("models"), dict):
         narrowed["models"] = {name: word for name, word in given.items() if name in models}
     if isinstance(given := block.get("arguments"), dict):
@@ -98,7 +101,9 @@ def _id(names: RegionNames, name: str) -> str | None:
 def _listed(tree: Any, key: str) -> list[str]:
     """The names, or the ids, in one of the job's lists."""
     items = find(tree, key)
-    named = (item if isinstance(item, str) else find(item, "id") for item in items) if isinstance(items, Items) else ()
+    named = (
+        (item if isinstance(item, str) else find(item, "id") for item in items) if isinstance(items, Items) else ()
+    )
     return [name for name in named if isinstance(name, str)]
 
 
