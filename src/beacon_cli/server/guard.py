@@ -1,8 +1,8 @@
 """Who may ask what: the hosts that are known, the token, the size and the time of a request. Knows no route.
 
-A web page that somebody looks at can send requests to a server on loopback too, by its address or, once its own name
-leads there (DNS rebinding), as if it were the server's page. So every request has to name a known host; a request
-that changes something has to come from the server's own page or from no page, and to bring the token.
+A web page that somebody looks at can send requests to a server on loopback too: by its address or, once its own
+name leads there (DNS rebinding), as if it were the server's page. So every request has to name a known host and to
+come from the server's own page or from no page; one that changes something has to bring the token.
 """
 
 from __future__ import annotations

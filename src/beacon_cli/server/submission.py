@@ -101,14 +101,16 @@ def written(value: Any) -> bytes:
     """JSON types as a file that is JSON and YAML alike, and means the same as both.
 
     Raises:
-        SpecError: a text in it holds half a character.
+        SpecError: a text in it holds half a character, or a number is none.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
         text.encode()
     except UnicodeEncodeError:
         fault = Fault(file=_FILE, message="a text holds half a character, which UTF-8 cannot carry")
         raise SpecError((fault,)) from None
+    except ValueError:
+        raise SpecError((Fault(file=_FILE, message="a number is too large"),)) from None
     return _HIDDEN.sub(lambda match: f"\\U{ord(match[0]):08x}", text).encode() + b"\n"
 
 

@@ -1,7 +1,7 @@
 """The executor that a job names: a block of the configuration in the place of its name.
 
-A block of the configuration is made for many jobs. It is narrowed to what the job has: its regions, its models, and
-the arguments that stand for something that it sets. Must not know where the blocks come from.
+A block of the configuration is made for many jobs. It is narrowed to what the job has: its regions, its models,
+and the arguments that stand for something that it sets. Must not know where the blocks come from.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def planted(value: Any, place: Place) -> Any:
                 block.at[str(key)] = (place, place)
             return block
         case list():
-            items = Items(planted(item, place) for item in value)
+            items = Items()
+            items.extend(planted(item, place) for item in value)
             items.at = [place] * len(items)
             return items
         case bool():
