@@ -23,7 +23,7 @@ YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x
 """The types of a body that is a job file."""
 
 _FILE = "job"
-_HIDDEN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_HIDDEN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """What JSON lets stand in a text and YAML does not, or folds."""
 _DEEPEST = 60
 _FIELDS = {
@@ -111,7 +111,7 @@ def written(value: Any) -> bytes:
         raise SpecError((fault,)) from None
     except ValueError:
         raise SpecError((Fault(file=_FILE, message="a number is too large"),)) from None
-    return _HIDDEN.sub(lambda match: f"\\U{ord(match[0]):08x}", text).encode() + b"\n"
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode() + b"\n"
 
 
 def _json(body: bytes) -> Any:
