@@ -89,7 +89,7 @@ def serving(folder: Path, environment: Mapping[str, str], *options: str) -> Iter
             assert process.stdout is not None
             lines = [process.stdout.readline().rstrip("\n")]
             assert lines[0].startswith("beacon serves "), (folder / "serve.err").read_text(encoding="utf-8")
-            url = lines[0].rpartition(" ")[2]
+            url = lines[0].rpartition(" ")[2].replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - what it may have said
             token = (Path(environment["BEACON_HOME"]) / "server-token").read_text(encoding="ascii").strip()
             _until_it_answers(url)
             yield Served(url, token, process, lines)
