@@ -143,12 +143,12 @@ def test_a_model_that_fails_is_a_bad_gateway(house: House) -> None:
 
 
 HANGS = ({"effect": "hang", "question": "*of first?", "attempts": [1, 1]},)
-"""A rule: the first attempt at a question of the job `first` never ends by itself."""
+"""A rule: the first attempt at a question of the job `first` hangs, until its app's own limit: 900 s of its time."""
 
 
 def test_a_second_job_waits_for_the_first(house: House) -> None:
     """At position 1, in the same region, until the first is cancelled; the region never has more than its GPUs."""
-    with house(rules=HANGS) as rig, rig.serving() as served, served.client() as client:
+    with house(speed=20, rules=HANGS) as rig, rig.serving() as served, served.client() as client:
         models = {"models": ["mistral-7b", "llama3.2-1b", "qwen2.5-1.5b"]}
         first = served.post(job(2, name="first", **models))
         served.until(first, lambda found: found["state"] == "running")
@@ -185,7 +185,7 @@ def test_a_job_that_runs_can_be_cancelled(house: House) -> None:
 
 def test_a_job_that_waits_can_be_cancelled(house: House) -> None:
     """It leaves the queue without having asked anything."""
-    with house(rules=HANGS) as rig, rig.serving() as served, served.client() as client:
+    with house(speed=20, rules=HANGS) as rig, rig.serving() as served, served.client() as client:
         first = served.post(job(1, name="first"))
         served.until(first, lambda found: found["state"] == "running")
         second = served.post(job(1, name="second"))
@@ -200,7 +200,7 @@ def test_a_job_that_waits_can_be_cancelled(house: House) -> None:
 def test_a_server_that_stops_goes_on_where_it_was(house: House) -> None:
     """SIGTERM in the middle: no call is left, nothing is paid for twice, the waiting job keeps waiting."""
     rules = ({"effect": "hang", "question": "Question 3 of first?", "attempts": [1, 1]},)
-    with house(rules=rules) as rig:
+    with house(speed=20, rules=rules) as rig:
         with rig.serving() as served:
             first = served.post(job(6, name="first"))
             served.until(first, lambda found: bool(found["executions"] and found["executions"]["succeeded"] == 3))
@@ -218,8 +218,8 @@ def test_a_server_that_stops_goes_on_where_it_was(house: House) -> None:
 
 def test_a_server_that_is_killed_finds_its_jobs_again(house: House) -> None:
     """Their processes go on without it; the next one watches them, and carries out what had not begun."""
-    rules = ({"effect": "slow", "question": "Question 2 of first?", "amount": 900},)
-    with house(rules=rules) as rig:
+    rules = ({"effect": "slow", "question": "Question 2 of first?", "amount": 600},)
+    with house(speed=100, rules=rules) as rig:
         with rig.serving("--processes", "1") as served:
             first = served.post(job(4, name="first"))
             second = served.post(job(1, name="second"))

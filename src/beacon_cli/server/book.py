@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from beacon_cli.disk import DISK, Disk, explained, write_file
-from beacon_cli.errors import StoreError
+from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.runs import check_run_id
 
 KEPT = 1_000
@@ -85,7 +85,7 @@ class Book:
                 if f"{check_run_id(entry.run_id)}.json" != path.name:
                     raise ValueError("it is another job's")  # noqa: TRY301 - as good as one that cannot be read
                 found.append(entry)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, UsageError) as error:
                 complaints.append(f"the job in {path} is left out: {error}")
         self._entries = {entry.run_id: entry for entry in sorted(found, key=lambda each: each.at)}
         return complaints

@@ -251,11 +251,11 @@ class Jobs:
             )
         elif (summary := await self.summary(run_id)) is None or summary.state is not RunState.RUNNING:
             said = ending.said[-1] if ending.said and ending.code in _TELLING else "see the server's own log"
-            await self._fail(run_id, said)
+            await self._fail(run_id, said, lost=lost)
 
-    async def _fail(self, run_id: str, reason: str) -> None:
+    async def _fail(self, run_id: str, reason: str, **more: Any) -> None:
         try:
-            await self._change(run_id, lambda now: _if_open(now, stage=Stage.FAILED, reason=reason))
+            await self._change(run_id, lambda now: _if_open(now, stage=Stage.FAILED, reason=reason, **more))
         except StoreError as error:
             self._say(f"run {run_id}: {error}")
 
