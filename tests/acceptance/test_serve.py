@@ -27,6 +27,9 @@ models: [mistral-7b]
 questions: [{id: q, text: "Why?"}]
 """
 QUESTION = {"model": "mistral-7b", "prompt": "Why?", "region": "eu"}
+OWN_EXECUTOR = (
+    "line 5, column 11: executor: a job from outside may have no executor of its own; name one of these: default"
+)
 DOCUMENT = openapi.document("0")
 
 
@@ -249,7 +252,7 @@ def test_a_slow_client_holds_nobody_up(served: Served) -> None:
         b"\x00\x01\x02\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
-        b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 1_000_000 + b"\r\n\r\n",
         b"GET / HTTP/1.0\r\n\r\n",
@@ -274,13 +277,11 @@ def test_what_is_no_request_is_refused(served: Served, raw: bytes) -> None:
         ),
         (
             JOB + "executor: {openai: {base_url: 'http://169.254.169.254/', api_key_env: SECRET_TOKEN}}\n",
-            "line 5, column 11: executor: a job from outside may have no executor of its own;"
-            " name one of these: default",
+            OWN_EXECUTOR,
         ),
         (
             JOB + "executor: {openai: {base_url: 'https://x.example/v1', headers: {a: '${SECRET_TOKEN}'}}}\n",
-            "line 5, column 11: executor: a job from outside may have no executor of its own;"
-            " name one of these: default",
+            OWN_EXECUTOR,
         ),
         (JOB + "executor: secret\n", "line 5, column 11: executor: unknown executor 'secret'; known: default"),
         (JOB + "output: /etc\n", "line 5, column 1: output: unknown key"),

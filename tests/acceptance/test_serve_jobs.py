@@ -143,7 +143,7 @@ def test_a_model_that_fails_is_a_bad_gateway(house: House) -> None:
 
 
 HANGS = ({"effect": "hang", "question": "*of first?", "attempts": [1, 1]},)
-"""A rule: the first attempt at a question of the job `first` hangs, until its app's own limit: 900 s of its time."""
+"""A rule: the first attempt at a question of the job `first` hangs, up to its app's own limit of 900 s."""
 
 
 def test_a_second_job_waits_for_the_first(house: House) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.support.browser import browsing, chromium
 from tests.support.serving import Served, serving
 
+from beacon_cli.ports import Store
 from beacon_cli.queues import sqlite
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><b>bold</b> &amp; ${x}"
@@ -57,7 +58,7 @@ def test_it_loads_without_an_error_and_shows_the_regions(tmp_path: Path, environ
         asyncio.run(shows_the_regions(served, tmp_path / "profile"))
 
 
-async def goes_along(served: Served, store: sqlite.TabledStore, folder: Path) -> None:
+async def goes_along(served: Served, store: Store, folder: Path) -> None:
     """Jobs come, wait, work and go while the page stands open."""
     async with browsing(folder) as page:
         await page.go(served.url)

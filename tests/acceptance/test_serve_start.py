@@ -12,6 +12,8 @@ from typing import TypeAlias
 import pytest
 from tests.support.serving import serving
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what these tests are about
+
 Beacon: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -53,8 +55,8 @@ def test_a_port_that_is_taken_is_said(beacon: Beacon) -> None:
     ("options", "said"),
     [
         (
-            ["--host", "0.0.0.0"],
-            "--host 0.0.0.0 lets other machines in: --allow-host says under which name they ask",
+            ["--host", EVERYWHERE],
+            f"--host {EVERYWHERE} lets other machines in: --allow-host says under which name they ask",
         ),
         (["--host", "beacon.example"], "--host beacon.example lets other machines in"),
         (["--host", "localhost.evil", "--allow-host", "a"], "--host: 'localhost.evil' is no IP address"),
@@ -84,7 +86,7 @@ def test_a_token_that_others_can_read_is_refused(tmp_path: Path, beacon: Beacon)
 
 def test_other_machines_are_let_in_by_name_and_it_is_said(tmp_path: Path, environment: dict[str, str]) -> None:
     """The name is known from then on, beside this machine's own."""
-    with serving(tmp_path, environment, "--host", "0.0.0.0", "--allow-host", "Beacon.example") as served:
+    with serving(tmp_path, environment, "--host", EVERYWHERE, "--allow-host", "Beacon.example") as served:
         with served.client(host="beacon.example:8585") as client:
             assert client.get("/health").status_code == 200
         with served.client(host="another.example") as client:

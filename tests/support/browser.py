@@ -1,4 +1,4 @@
-"""A real Chromium without a window, driven over its own debugging protocol (CDP) by the aiohttp that is here anyway."""
+"""A real Chromium without a window, driven over its own debugging protocol (CDP) with aiohttp."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def browsing(folder: Path, *, width: int = 1_000, dark: bool = False) -> A
     command = [str(chromium()), *_OPTIONS, f"--user-data-dir={folder}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--no-sandbox")  # its sandbox does not work for root, as in a container of CI
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with _started(command) as process:
         try:
             port, path = await _where(folder / "DevToolsActivePort", process)
             async with (
@@ -132,12 +132,20 @@ async def browsing(folder: Path, *, width: int = 1_000, dark: bool = False) -> A
             process.terminate()
 
 
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _words(file: Path) -> list[str]:
+    return file.read_text(encoding="ascii").split() if file.exists() else []
+
+
 async def _where(file: Path, process: subprocess.Popen[bytes]) -> tuple[str, str]:
     """The port and the path of the debugging protocol, once the browser has written them down."""
     end = asyncio.get_running_loop().time() + PATIENCE
     while asyncio.get_running_loop().time() < end and process.poll() is None:
-        lines = file.read_text(encoding="ascii").split() if file.exists() else []
-        if len(lines) == 2:  # noqa: PLR2004 - a port and a path
+        lines = _words(file)
+        if len(lines) == 2:
             return lines[0], lines[1]
         await asyncio.sleep(0.05)
     raise AssertionError("the browser did not start")

@@ -77,7 +77,7 @@ class Served(msgspec.Struct, frozen=True):
 
 @contextmanager
 def serving(folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[Served]:
-    """Run `beacon serve --port 0 OPTIONS…` in a folder for the body. What it says about faults goes to `serve.err`."""
+    """Run `beacon serve --port 0 OPTIONS…` in a folder for the body; faults that it tells are in `serve.err`."""
     command = [str(BEACON), "serve", "--port", "0", *options]
     with (
         (folder / "serve.err").open("a", encoding="utf-8") as errors,
@@ -97,7 +97,8 @@ def serving(folder: Path, environment: Mapping[str, str], *options: str) -> Iter
             if process.poll() is None:
                 process.terminate()
                 process.wait(PATIENCE)
-            lines += process.stdout.read().splitlines() if process.stdout else []
+            if process.stdout is not None:
+                lines += process.stdout.read().splitlines()
 
 
 def _until_it_answers(url: str) -> None:

@@ -145,8 +145,10 @@ def test_a_region_can_be_added(configure: Configure) -> None:
         ("[serve]\nport = 3", "serve: must hold nothing but tables: [serve.executors.NAME]"),
         (
             "[serve.executors.default.simulated]",
-            "serve: executors.default: a name must be lower-case letters, digits, - and _, a letter first,"
-            " and not 'default'",
+            (
+                "serve: executors.default: a name must be lower-case letters, digits, - and _, a letter first,"
+                " and not 'default'"
+            ),
         ),
         (
             "[serve.executors.a]\nurl = 'x'",

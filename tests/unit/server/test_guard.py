@@ -57,7 +57,7 @@ def test_a_known_host_is_let_in_whatever_its_port(host: str) -> None:
         "::1",
         "[::1",
         "[::1]x",
-        "0.0.0.0",
+        "0.0.0.1",
         "127.1",
         "",
         " ",

@@ -49,10 +49,12 @@ class Played:
         self._how = Ending(0)
 
     async def ended(self) -> Ending:
+        """See `Child.ended`."""
         await self._ending.wait()
         return self._how
 
     def stop(self) -> None:
+        """See `Child.stop`."""
         self.stopped += 1
         self.end(143)
 
@@ -71,10 +73,12 @@ class Player:
         self._news = anyio.Event()
 
     async def begin(self, run_id: str, job: Path) -> Child:
-        assert job.read_bytes() == FILE
+        """See `Launcher.begin`."""
+        assert await anyio.Path(job).read_bytes() == FILE
         return self._start(f"begin {run_id}")
 
     async def resume(self, run_id: str) -> Child:
+        """See `Launcher.resume`."""
         return self._start(f"resume {run_id}")
 
     async def process(self, number: int) -> Played:
@@ -271,7 +275,7 @@ async def test_a_job_with_a_ticket_is_cancelled_through_the_queue(tmp_path: Path
         process = await rig.player.process(0)
         store.enter(request(run_id, "eu"))
         assert await rig.jobs.cancel(run_id)
-        while "eu" in store.snapshot().regions:
+        while "eu" in store.snapshot().regions:  # noqa: ASYNC110 - a store tells nobody
             await anyio.sleep(0.01)
         process.end(130)
         await rig.jobs.ended(run_id)

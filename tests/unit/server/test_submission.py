@@ -29,7 +29,7 @@ JOB = {
     "id": "posted",
     "regions": ["US"],
     "models": ["mistral-7b", {"id": "llama3.2-1b", "regions": ["us"]}],
-    "questions": [{"id": "q", "text": "Why: #1 – \u2028 \U0001f600 \x7f?\n- {x}"}],
+    "questions": [{"id": "q", "text": "Why: #1 \u2013 \u2028 \U0001f600 \x7f?\n- {x}"}],
     "sampling": {"temperature": 0.1, "max_tokens": 50},
     "limits": {"timeout": "5m"},
 }

@@ -115,10 +115,11 @@ def test_a_block_of_the_configuration_that_does_not_fit_is_a_fault_of_the_name(r
 )
 def test_a_job_from_outside_has_no_executor_of_its_own(block: str) -> None:
     """Whatever stands in it, it is one fault, which repeats nothing of it."""
-    assert faults(f"{HEAD}executor: {block}\n") == [
+    (fault,) = faults(f"{HEAD}executor: {block}\n")
+    assert fault == (
         "job.yaml:5:11: executor: a job from outside may have no executor of its own;"
         " name one of these: default, hosted, original"
-    ]
+    )
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "questions.csv", "../../x.yaml", "''"])
