@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -51,7 +52,7 @@ class FullError(Exception):
 class Jobs:
     """Takes jobs in and sees to it that each is carried out, from `start` to `stop`.
 
-    `say` is given lines for whoever looks after the server.
+    `say` is given lines for whoever looks after the server; where its `home` is, clients are not told.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Jobs:
         store: Store,
         launcher: Launcher,
         *,
+        home: Path,
         processes: int = PROCESSES,
         say: Callable[[str], None],
     ) -> None:
@@ -68,6 +70,7 @@ class Jobs:
         self._runs = runs
         self._store = store
         self._launcher = launcher
+        self._home = str(home)
         self._places = anyio.CapacityLimiter(processes)
         self._say = say
         self._children: dict[str, Child] = {}
@@ -250,8 +253,13 @@ class Jobs:
                 run_id, lambda now: _if_open(now, stage=Stage.INTERRUPTED, lost=lost, reason=reason)
             )
         elif (summary := await self.summary(run_id)) is None or summary.state is not RunState.RUNNING:
-            said = ending.said[-1] if ending.said and ending.code in _TELLING else "see the server's own log"
-            await self._fail(run_id, said, lost=lost)
+            await self._fail(run_id, self._told(ending), lost=lost)
+
+    def _told(self, ending: Ending) -> str:
+        """What a client is told of a process that could not carry its job out."""
+        if not ending.said or ending.code not in _TELLING:
+            return "see the server's own log"
+        return ending.said[-1].replace(self._home, "$BEACON_HOME")
 
     async def _fail(self, run_id: str, reason: str, **more: Any) -> None:
         try:

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from beacon_cli.errors import StartError, UsageError
 from beacon_cli.server.guard import Application
 
-CONNECTIONS = 200
+CONNECTIONS = 500
 """Connections at once; one more is told to come back later."""
 HEAD = 10.0
 """Seconds in which the head of a request has to be there."""

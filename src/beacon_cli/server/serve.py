@@ -79,6 +79,7 @@ def serve(wish: Wish, *, show: Callable[[str], None], say: Callable[[str], None]
             Runs(settings.home),
             store,
             Beacons(wish.rehearsal_speed),
+            home=settings.home,
             processes=wish.processes,
             say=say,
         )
