@@ -16,6 +16,7 @@ in `beacon.toml`           in the environment   what it is
 `gpus_per_region = 3`      BEACON_GPUS_PER_REGION   its GPUs in one region
 `queue = "redis://…"`      BEACON_QUEUE         where the queue is kept; a file in `home` unless given
 `user = "ann"`             BEACON_USER          who takes tickets; the login name unless given
+`patterns = ["mine.toml"]`                      more patterns by which answers are read
 `[caps]`                                        the queue's other caps: see `CAPS`
 `[serve.executors.NAME]`                        an executor that a job may name: the block of a job file
 `[regions.mars]`                                a region, new or changed, with any of the keys
@@ -31,20 +32,18 @@ Must not know what a job or a run is.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from beacon_cli import tables
 from beacon_cli.errors import Fault, SpecError
 from beacon_cli.model import JsonObject, Region
 from beacon_cli.names import RegionNames, printable, quoted, suggestion
 
 FILE = "beacon.toml"
-LARGEST = 1_000_000
-"""Bytes of a configuration file."""
 
 REGIONS = (
     Region(id="us", app="us", place="the United States", modal=("us-east", "us-west"), aliases=("us-east",)),
@@ -74,15 +73,14 @@ _REGION_ID = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 DEFAULT_EXECUTOR = "default"
 """The name that stands for beacon's own apps on Modal."""
 _EXECUTOR_KINDS = ("modal", "openai", "simulated")
-_TOML_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration, checked.
 
     `regions` are all there are, `regions_off` the ids of those switched off; `queue` is the address of a Redis,
-    empty for a file; `caps` has what was given of `CAPS`; `executors` are the blocks that a job may name, of JSON
-    types, their form not yet checked.
+    empty for a file; `caps` has what was given of `CAPS`; `patterns` are files of the user's own patterns;
+    `executors` are the blocks that a job may name, of JSON types, their form not yet checked.
     """
 
     home: Path
@@ -94,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     caps: dict[str, float] = {}
     executors: dict[str, JsonObject] = {}
+    patterns: tuple[Path, ...] = ()
 
 
 def load(cwd: Path, environ: Mapping[str, str]) -> Settings:
@@ -194,22 +193,13 @@ class _Gathered:
 
     def _toml(self, path: Path, file: str) -> dict[str, Any]:
         try:
-            return tomllib.loads(_bytes(path).decode("utf-8-sig"))
+            table = tables.read(path, file)
         except FileNotFoundError:
             return {}
-        except tomllib.TOMLDecodeError as error:
-            place = _TOML_PLACE.search(str(error))
-            line, column = (int(place[1]), int(place[2])) if place else (None, None)
-            message = f"not valid TOML: {printable(_TOML_PLACE.sub('', str(error)))}"
-            self.faults.append(Fault(file=file, line=line, column=column, message=message))
-        except UnicodeDecodeError:
-            self.faults.append(Fault(file=file, message="is not UTF-8; save it as UTF-8"))
-        except RecursionError:
-            self.faults.append(Fault(file=file, message="nested too deeply"))
-        except (OSError, ValueError) as error:
-            reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-            self.faults.append(Fault(file=file, message=reason))
-        return {}
+        if isinstance(table, Fault):
+            self.faults.append(table)
+            return {}
+        return table
 
     def _read_regions(self, tables: Any, file: str) -> None:
         if not isinstance(tables, dict):
@@ -243,7 +233,11 @@ class _Gathered:
         except ValueError as error:
             self._fault(origin, str(error))
             return
-        self.values[key] = (folder / read if isinstance(read, Path) else read, origin)
+        if isinstance(read, Path):
+            read = folder / read
+        elif key == "patterns":
+            read = tuple(folder / path for path in read)
+        self.values[key] = (read, origin)
 
     def _fault(self, origin: _Origin, message: str) -> None:
         self.faults.append(Fault(file=origin.file, key=origin.key, message=message))
@@ -253,16 +247,6 @@ _MOST_GPUS = 100_000
 _SECONDS = frozenset({"lease_seconds", "ageing"})
 _LONGEST = 4096
 """Characters of a path."""
-
-
-def _bytes(path: Path) -> bytes:
-    if path.is_fifo():  # whoever made this folder may have put one there: nobody would ever write to it
-        raise ValueError("is a pipe; it has to be a file")
-    with path.open("rb") as stream:
-        data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError(f"is larger than {LARGEST // 1_000_000} MB")
-    return data
 
 
 def _folder(value: Any) -> Path:
@@ -346,6 +330,12 @@ def _list_of_names(value: Any) -> tuple[str, ...]:
     return tuple(_label(item) for item in value)
 
 
+def _files(value: Any) -> tuple[Path, ...]:
+    if not isinstance(value, list):
+        raise ValueError('must be a list of files, as ["mine.toml"]')  # noqa: TRY004 - callers gather ValueErrors
+    return tuple(_folder(item) for item in value)
+
+
 def _shown(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else quoted(key)
 
@@ -358,6 +348,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "queue": _address,
     "user": _label,
     "caps": _caps,
+    "patterns": _files,
     "serve": _serve,
 }
 _REGION_READERS: dict[str, Callable[[Any], Any]] = {

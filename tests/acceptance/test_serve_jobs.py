@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from tests.support.ledger import peaks
 from tests.support.serving import Served, serving
 
+from beacon_cli.queues import sqlite
 from beacon_cli.server import openapi
 
 DOCUMENT = openapi.document("0")
@@ -162,6 +163,22 @@ def test_a_second_job_waits_for_the_first(house: House) -> None:
         assert served.until_over(second)["executions"]["succeeded"] == 6
     assert peaks(rig.ledger())["eu"] == 3
     assert rig.alive() == set()
+
+
+def test_jobs_that_are_posted_together_wait_in_that_order(house: House) -> None:
+    """Whichever of their processes is ready first."""
+    with house() as rig, rig.serving() as served:
+        store = sqlite.store(rig.home / "queue.db")
+        store.pause("eu", paused=True)
+        runs = [served.post(job(1, name=f"job{number}")) for number in range(4)]
+        places = [served.until(run, lambda found: found["state"] == "waiting")["position"] for run in runs]
+        assert places == [1, 2, 3, 4]
+        store.pause("eu", paused=False)
+        store.close()
+        ended = [served.until_over(run)["executions"]["succeeded"] for run in runs]
+        assert ended == [1, 1, 1, 1]
+        asked = [record["execution"] for record in rig.ledger() if record["event"] == "placed"]
+        assert asked == [rig.results(run)[0]["execution_id"] for run in runs]
 
 
 def test_a_job_that_runs_can_be_cancelled(house: House) -> None:

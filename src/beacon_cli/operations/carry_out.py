@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -18,8 +19,9 @@ from beacon_cli import events as ev
 from beacon_cli.disk import DISK, Disk
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
+from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
-from beacon_cli.operations import looking, taking_turns
+from beacon_cli.operations import looking, noting, taking_turns
 from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
 from beacon_cli.plan import Plan
@@ -124,6 +126,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             beacon=__version__,
             job_file=str(order.job.absolute()),
             selection=order.selection,
+            design=design_hash(plan.spec),
         )
         standings = Standings()
         means = _Means(plan, executor, queue, kept, folder)
@@ -276,3 +279,4 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
     looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout)
+    noting.note(standings, os.environ)

@@ -52,7 +52,8 @@ class FullError(Exception):
 class Jobs:
     """Takes jobs in and sees to it that each is carried out, from `start` to `stop`.
 
-    `say` is given lines for whoever looks after the server; where its `home` is, clients are not told.
+    `queue_up` takes a run's places in the queue, given its id and its job's file. `say` is given lines for whoever
+    looks after the server; where its `home` is, clients are not told.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Jobs:
         store: Store,
         launcher: Launcher,
         *,
+        queue_up: Callable[[str, Path], None],
         home: Path,
         processes: int = PROCESSES,
         say: Callable[[str], None],
@@ -70,6 +72,8 @@ class Jobs:
         self._runs = runs
         self._store = store
         self._launcher = launcher
+        self._queue_up = queue_up
+        self._in_order = anyio.Lock()
         self._home = str(home)
         self._places = anyio.CapacityLimiter(processes)
         self._say = say
@@ -178,6 +182,10 @@ class Jobs:
         """Process after process until the job has ended, or the server stops."""
         async with self._places:
             try:
+                async with (
+                    self._in_order
+                ):  # jobs have their processes in the order in which they came, and here too
+                    await self._take_places(run_id)
                 while not self._stopping.is_set() and (entry := self._book.get(run_id)) and entry.is_open:
                     await self._once(entry)
             except StoreError as error:
@@ -190,6 +198,10 @@ class Jobs:
                 self._children.pop(run_id, None)
         if (entry := self._book.get(run_id)) and not entry.is_open:
             self._finish(run_id)
+
+    async def _take_places(self, run_id: str) -> None:
+        if not self._stopping.is_set() and (entry := self._book.get(run_id)) and entry.is_open:
+            await to_thread.run_sync(self._queue_up, run_id, self._book.file(run_id))
 
     async def _once(self, entry: Entry) -> None:
         """One process, or the watch over one of an earlier server."""
@@ -289,7 +301,8 @@ class Jobs:
             told = ()
         if child is None:
             return
-        if told:
+        summary = await self.summary(run_id)
+        if told and summary is not None and summary.job is not None:
             with anyio.move_on_after(_GRACE):
                 await self.ended(run_id)
         if self._children.get(run_id) is child:

@@ -26,6 +26,7 @@ from beacon_cli.server import guard, listening, routes, token_file
 from beacon_cli.server.book import Book
 from beacon_cli.server.children import Beacons
 from beacon_cli.server.jobs import Jobs
+from beacon_cli.server.places import Places
 from beacon_cli.server.watch import Watch
 from beacon_cli.settings import Settings
 
@@ -79,6 +80,7 @@ def serve(wish: Wish, *, show: Callable[[str], None], say: Callable[[str], None]
             Runs(settings.home),
             store,
             Beacons(wish.rehearsal_speed),
+            queue_up=Places(store, settings).take,
             home=settings.home,
             processes=wish.processes,
             say=say,

@@ -65,6 +65,7 @@ def parse(data: bytes, path: Path, allowed: Allowed) -> Spec:
         checks.limits(document, allowed.gpus_total, allowed.gpus_per_region),
         checks.placeholders(document),
         checks.carried(document),
+        checks.evidence(document),
         endpoints.endpoints(document, names),
         endpoints.strands(document),
     ):
@@ -124,13 +125,15 @@ def _spec(job: Job, asked: list[QuestionPart], names: RegionNames, allowed: Allo
         ),
         contexts=tuple(model.Context(id=part.id, system_prompt=part.system_prompt) for part in job.contexts),
         system_prompt=job.system_prompt,
-        repeats=job.repeats,
+        repeats=max(job.repeats, (job.design and job.design.container_starts) or 1),
         sampling=_record(model.Sampling, job.sampling),
         limits=_limits(job, allowed),
         retry=_record(model.RetryRule, job.retry),
         breaker=_record(model.BreakerRule, job.breaker),
         schedule=job.schedule,
         in_flight=job.in_flight,
+        analysis=_analysis(job),
+        design=_record(model.DesignRule, job.design),
         target=_target(job, names),
         ignore=tuple(job.ignore),
     )
@@ -142,6 +145,13 @@ def _resolved(listed: list[str], names: RegionNames) -> list[Region]:
 
 def _record(kind: type[_Record], part: Part | None) -> _Record:
     return kind(**dict(part or ()))
+
+
+def _analysis(job: Job) -> model.Analysis | None:
+    """What the job declares; None where it leaves it to the defaults."""
+    if job.analysis is None:
+        return None
+    return model.Analysis(**{**dict(job.analysis), "question": job.analysis.question or ""})
 
 
 def _limits(job: Job, allowed: Allowed) -> model.Limits:

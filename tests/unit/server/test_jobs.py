@@ -16,7 +16,7 @@ from tests.support.queueing import request
 from beacon_cli import locks
 from beacon_cli.disk import DISK, Disk
 from beacon_cli.queues import memory
-from beacon_cli.runs import Runs
+from beacon_cli.runs import Runs, RunState, Summary
 from beacon_cli.server import jobs as server_jobs
 from beacon_cli.server.book import Book, Entry, Stage
 from beacon_cli.server.children import Child, Ending
@@ -24,6 +24,7 @@ from beacon_cli.server.jobs import FullError, Jobs
 
 pytestmark = pytest.mark.anyio
 FILE = b"id: posted\n"
+BEGUN = Summary(run_id="a", state=RunState.INTERRUPTED, started_at=0.0, job="posted")
 
 
 @pytest.fixture
@@ -102,6 +103,8 @@ class Rig(msgspec.Struct):
     player: Player
     runs: Runs
     said: list[str]
+    places: list[str]
+    """The runs that have taken their places in the queue, in order."""
     home: Path
 
     def stage(self, run_id: str) -> str:
@@ -122,11 +125,17 @@ async def going(home: Path, *, processes: int = 20, disk: Disk = DISK, **store: 
     book = Book(home / "server" / "jobs", disk)
     said = book.load()
     player = Player(runs)
+    places: list[str] = []
+
+    def queued(run_id: str, job: Path) -> None:
+        assert job.read_bytes() == FILE
+        places.append(run_id)
+
     kept = store.get("store") or memory.store()
-    jobs = Jobs(book, runs, kept, player, home=home, processes=processes, say=said.append)
+    jobs = Jobs(book, runs, kept, player, queue_up=queued, home=home, processes=processes, say=said.append)
     async with anyio.create_task_group() as group:
         jobs.start(group)
-        yield Rig(jobs, player, runs, said, home)
+        yield Rig(jobs, player, runs, said, places, home)
         with anyio.fail_after(5):
             assert await jobs.stop()
 
@@ -235,11 +244,13 @@ async def test_jobs_beyond_the_processes_wait_in_order(tmp_path: Path) -> None:
         await rig.player.process(0)
         entries = [rig.jobs.get(run_id) for run_id in ids]
         assert [rig.jobs.ahead(entry) for entry in entries if entry] == [0, 0, 1]
+        assert rig.places == ids[:1]
         for number, run_id in enumerate(ids):
             process = await rig.player.process(number)
             assert process.what == f"begin {run_id}"
             process.end(0)
             await rig.jobs.ended(run_id)
+        assert rig.places == ids
 
 
 async def test_a_job_that_has_no_process_yet_is_cancelled_at_once(tmp_path: Path) -> None:
@@ -269,13 +280,16 @@ async def test_a_job_without_a_ticket_is_cancelled_by_a_signal(tmp_path: Path) -
         assert (process.stopped, rig.stage(run_id)) == (1, "cancelled")
 
 
-async def test_a_job_with_a_ticket_is_cancelled_through_the_queue(tmp_path: Path) -> None:
+async def test_a_job_with_a_ticket_is_cancelled_through_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So that its run can say who ended it; no signal comes while it does."""
     store = memory.store()
     async with going(tmp_path, store=store) as rig:
         run_id = await rig.take()
         process = await rig.player.process(0)
         store.enter(request(run_id, "eu"))
+        monkeypatch.setattr(rig.jobs, "_summary", lambda _: BEGUN)
         assert await rig.jobs.cancel(run_id)
         while "eu" in store.snapshot().regions:  # noqa: ASYNC110 - a store tells nobody
             await anyio.sleep(0.01)

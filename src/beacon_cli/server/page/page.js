@@ -18,6 +18,10 @@ function clock(text) {
   return at && !Number.isNaN(at.getTime()) ? at.toLocaleTimeString() : "nobody can say when";
 }
 
+function counted(number, name) {
+  return `${number} ${name}${number === 1 ? "" : "s"}`;
+}
+
 function working(job) {
   const box = made("div", "job");
   box.append(made("p", "", `${job.job_id} · ${job.question || "between questions"}`));
@@ -31,7 +35,7 @@ function waiting(ticket) {
   line.append(made("span", "soft", ticket.position));
   const about = made("span", "", ticket.job_id);
   const said = ticket.expected_at ? `about ${clock(ticket.expected_at)}` : clock(null);
-  about.append(made("span", "soft", ` ${said} · ${ticket.executions} executions · ${ticket.user}`));
+  about.append(made("span", "soft", ` ${said} · ${counted(ticket.executions, "execution")} · ${ticket.user}`));
   line.append(about);
   return line;
 }
@@ -48,7 +52,8 @@ function region(queue) {
   head.append(made("h2", "", queue.region), sign(queue));
   box.append(head);
   const gpus = `${queue.gpus.in_use} of ${queue.gpus.limit} GPUs in use, ${queue.gpus.idle} idle`;
-  box.append(made("p", "soft", `${gpus} · ${queue.completed} completed, ${queue.failed} failed`));
+  box.append(made("p", "soft", gpus));
+  box.append(made("p", "soft", `${counted(queue.completed, "job")} completed, ${queue.failed} failed`));
   for (const job of queue.jobs) box.append(working(job));
   const list = made("ol");
   for (const ticket of queue.waiting.slice(0, SHOWN)) list.append(waiting(ticket));
