@@ -23,7 +23,8 @@ from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill
 from beacon_cli.tickets import Caps
 
-if TYPE_CHECKING:  # only a report needs it, and it takes milliseconds
+if TYPE_CHECKING:  # not every command needs them, and they take milliseconds
+    from beacon_cli import spec as jobs
     from beacon_cli.evidence.readings import Reader
 
 
@@ -66,13 +67,30 @@ def parsed(data: bytes, path: Path, allowed: Settings) -> Spec:
     """
     from beacon_cli import spec as jobs
 
-    limits = jobs.Allowed(
+    return jobs.parse(data, path, _limits(allowed))
+
+
+def foreign_job(data: bytes, name: str, allowed: Settings) -> Spec:
+    """What a job says that came from outside; it may name no file and no executor but those of the configuration.
+
+    Raises:
+        SpecError: it is wrong; every fault is named, in a file of this name.
+    """
+    from beacon_cli import spec as jobs
+
+    return jobs.parse(data, Path(name), msgspec.structs.replace(_limits(allowed), foreign=True))
+
+
+def _limits(allowed: Settings) -> jobs.Allowed:
+    from beacon_cli import spec as jobs
+
+    return jobs.Allowed(
         regions=allowed.regions,
         regions_off=allowed.regions_off,
         gpus_total=allowed.gpus_total,
         gpus_per_region=allowed.gpus_per_region,
+        executors=allowed.executors,
     )
-    return jobs.parse(data, path, limits)
 
 
 def reader(allowed: Settings) -> Reader:

@@ -264,7 +264,7 @@ class OpenaiPart(Part):
 
 
 class ExecutorPart(Part):
-    """Who asks the models: one of these."""
+    """Who asks the models: one of these, or an executor of the configuration by its name."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
@@ -277,6 +277,11 @@ class ExecutorPart(Part):
         if sum(part is not None for part in (self.modal, self.openai, self.simulated)) != 1:
             raise ValueError("needs exactly one of 'modal', 'openai' and 'simulated'")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A mapping, or the name of an executor of the configuration."""
+        return {"anyOf": [handler(core), {"type": "string", "minLength": 1}]}
 
 
 def _form(value: Any) -> str:
