@@ -28,7 +28,7 @@ from beacon_cli.executors.simulated import SimulatedExecutor
 from beacon_cli.model import Execution, Model, Outcome, Question, Region, Schedule, SimulatedTarget, Spec
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Journal, Placed
-from beacon_cli.queues.memory import MemoryQueue
+from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings
 
 REGIONS = tuple(Region(id=name, app=name, place=name) for name in ("us", "eu", "asia"))
@@ -113,7 +113,7 @@ async def carry_out(
             plan,
             opening=opening,
             recorder=conduct.Recorder(kept, Standings(), []),
-            queue=MemoryQueue(),
+            queue=OpenQueue(),
             executor=executor,
             stops=_never(),
             clock=time.time,

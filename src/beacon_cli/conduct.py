@@ -68,7 +68,6 @@ async def conduct(
         with work, anyio.move_on_after(plan.spec.limits.run_timeout) as limit:
             await engine.run(
                 plan,
-                run_id=opening.run_id,
                 past=standings,
                 queue=queue,
                 executor=executor,

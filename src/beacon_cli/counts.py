@@ -31,6 +31,8 @@ class RegionState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    STOPPED = "stopped"
+    """Somebody cancelled its part of the run."""
     GIVEN_UP = "given up"
     FINISHED = "finished"
 
@@ -70,6 +72,10 @@ class RegionStanding(msgspec.Struct, kw_only=True):
     cold: int = 0
     warm: int = 0
     reason: str = ""
+    position: int | None = None
+    """While `QUEUED`: its place in the region's queue, from 1; 0: not in it yet."""
+    starts_at: float | None = None
+    """While `QUEUED`: when its turn is expected."""
     slots: int | None = None
     """How many may be in flight, where that has changed since the region started."""
     started_at: float | None = None

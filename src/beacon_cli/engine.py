@@ -6,7 +6,7 @@ question the models fan out. One `CapacityLimiter` bounds all executions in flig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -21,6 +21,7 @@ from beacon_cli.model import (
     ErrorKind,
     Execution,
     Failed,
+    Model,
     Outcome,
     Region,
     Retry,
@@ -29,9 +30,17 @@ from beacon_cli.model import (
     TimedOut,
 )
 from beacon_cli.plan import Plan
-from beacon_cli.ports import Emit, Executor, Queue
+from beacon_cli.ports import Emit, Executor, Over, Queue, Turn
 from beacon_cli.results import Standings, pending
 from beacon_cli.slots import Slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Models that work side by side in a region, and how many of their executions are pending."""
+
+    models: tuple[Model, ...]
+    executions: int
 
 
 class _Crew:
@@ -60,11 +69,21 @@ class _Crew:
             plan.endpoint(region): policy.Meter(plan.rate, plan.spec.sampling) for region in plan.regions
         }
 
+    def outstanding(self, region: Region) -> list[_Group]:
+        """The groups of a region that have anything pending; never none, as a run begins and ends every region."""
+        groups = [
+            _Group(models=models, executions=self._pending(region, models)) for models in self.plan.groups(region)
+        ]
+        return [group for group in groups if group.executions] or groups[:1]
+
+    def _pending(self, region: Region, models: tuple[Model, ...]) -> int:
+        every = (execution for wave in self.plan.waves(region, models) for execution in wave)
+        return sum(pending(self.past, execution.id) is not None for execution in every)
+
 
 async def run(
     plan: Plan,
     *,
-    run_id: str,
     past: Standings,
     queue: Queue,
     executor: Executor,
@@ -76,7 +95,6 @@ async def run(
 
     Args:
         plan: what is to be done, in order.
-        run_id: names the run in the queue.
         past: the fold of the run's journal so far; an execution that ended there is not asked again.
         queue: says when a region's turn has come.
         executor: makes the attempts; prepared by its owner.
@@ -90,14 +108,21 @@ async def run(
     crew = _Crew(plan, past=past, queue=queue, executor=executor, emit=emit, clock=clock, rand=rand)
     async with anyio.create_task_group() as regions:
         for region in plan.regions:
-            regions.start_soon(_in_turn, run_id, region, crew)
+            regions.start_soon(_in_turn, region, crew)
 
 
-async def _in_turn(run_id: str, region: Region, crew: _Crew) -> None:
-    asked = crew.clock()
-    async with crew.queue.turn(run_id, region.id):
-        await crew.emit(ev.RegionStarted(at=crew.clock(), region=region.id, waited=crew.clock() - asked))
-        await _RegionWork(region, crew).carry_out()
+async def _in_turn(region: Region, crew: _Crew) -> None:
+    """Do the region's work in its turn, and in another turn what a lost one left."""
+    over: Over | None = Over("", final=False)
+    while over is not None and not over.final:
+        asked = crew.clock()
+        groups = crew.outstanding(region)
+        async with crew.queue.turn(region, groups[0].models, sum(group.executions for group in groups)) as turn:
+            await crew.emit(ev.RegionStarted(at=crew.clock(), region=region.id, waited=crew.clock() - asked))
+            over = await _RegionWork(region, crew).carry_out(groups, turn)
+        if over is not None:
+            await crew.emit(ev.TurnLost(at=crew.clock(), region=region.id, reason=over.reason, final=over.final))
+    if over is None:
         await crew.emit(ev.RegionFinished(at=crew.clock(), region=region.id))
 
 
@@ -165,19 +190,37 @@ class _RegionWork:
         self._breaker = policy.Breaker(spec.breaker)
         self._given_up = anyio.Event()
 
-    async def carry_out(self) -> None:
+    async def carry_out(self, groups: Sequence[_Group], turn: Turn) -> Over | None:
+        """Work through the groups as long as the turn lasts; says why it ended, if it did before the work."""
+        over: Over | None = None
+
+        async def watch(work: CancelScope) -> None:
+            nonlocal over
+            over = await turn.over()
+            work.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch, group.cancel_scope)
+            for each in groups:
+                await turn.admit(each.models)
+                await self._group(each.models)
+            group.cancel_scope.cancel()
+            return None
+        return over
+
+    async def _group(self, models: tuple[Model, ...]) -> None:
         plan = self._crew.plan
         if plan.spec.schedule is Schedule.LANES:
             async with anyio.create_task_group() as lanes:
-                for lane in plan.lanes(self._region):
+                for lane in plan.lanes(self._region, models):
                     lanes.start_soon(self._lane, lane)
             return
-        for wave in plan.waves(self._region):
+        for wave in plan.waves(self._region, models):
             if self._given_up.is_set():
                 return
-            async with anyio.create_task_group() as models:
+            async with anyio.create_task_group() as fan:
                 for execution in wave:
-                    models.start_soon(self._execution, execution)
+                    fan.start_soon(self._execution, execution)
 
     async def _lane(self, lane: Iterator[Execution]) -> None:
         for execution in lane:

@@ -9,6 +9,7 @@ raised from here is beacon's own, ends the command, and says in one line what is
     ├── RunFailed               3    the run ended and some executions failed
     ├── StoreError              4    a journal, a run folder or another store cannot be read or written
     ├── StartError              5    nothing could start: no credentials, app not deployed, unreachable
+    │   └── QueueError          5    the queue does not let it start: other caps, refused, no waiting wanted
     └── Interrupted       129/130/143  a signal ended the run; it can be resumed
 """
 
@@ -74,6 +75,10 @@ class StartError(BeaconError):
     """Nothing could start: log in, deploy the app, or mend the connection, as the message says."""
 
     exit_code = 5
+
+
+class QueueError(StartError):
+    """The queue does not let it start: its caps differ, the run is refused, or it would have to wait."""
 
 
 class Interrupted(BeaconError):

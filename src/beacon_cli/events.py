@@ -70,6 +70,30 @@ class RegionStarted(_Event, frozen=True, kw_only=True):
     waited: float
 
 
+class TurnAwaited(_Event, frozen=True, kw_only=True):
+    """A region's turn is waited for: `position` in its queue from 1 (0: not in it yet), `reason` what for.
+
+    `starts_at` is when the turn is expected, None where nobody can say. Told when any of it changes much.
+    """
+
+    region: str
+    position: int
+    reason: str
+    starts_at: float | None = None
+
+
+class TurnLost(_Event, frozen=True, kw_only=True):
+    """A region's turn ended before its work was done, for this reason.
+
+    `final`: somebody asked for it, and what is pending in the region stays so. Otherwise it goes on after
+    another turn.
+    """
+
+    region: str
+    reason: str
+    final: bool = False
+
+
 class AttemptStarted(_Event, frozen=True, kw_only=True):
     """An execution has its slot and its call is about to be placed. `attempt` counts from 1.
 
@@ -191,6 +215,8 @@ Event: TypeAlias = (
     RunStarted
     | RunResumed
     | RegionStarted
+    | TurnAwaited
+    | TurnLost
     | AttemptStarted
     | CallPlaced
     | CallReattached

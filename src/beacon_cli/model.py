@@ -62,13 +62,17 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run may use: executions in flight, over all and in one region; seconds; bytes of one answer."""
+    """What a run may use: executions in flight, over all and in one region; seconds; bytes of one answer.
+
+    `models_at_once` is how many models may have containers in a region at once; None where none are known of.
+    """
 
     concurrency: int = 10
     per_region: int = 3
     timeout: float = 900.0
     run_timeout: float | None = None
     answer_bytes: int = 1_000_000
+    models_at_once: int | None = None
 
 
 class RetryRule(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,13 +16,13 @@ from beacon_cli.model import Context, Execution, Model, OpenaiTarget, Rate, Regi
 from beacon_cli.templates import fill
 
 Wave: TypeAlias = tuple[Execution, ...]
-"""The executions of one question (in one context and repeat) in one region: one for each model."""
+"""The executions of one question (in one context and repeat) in one region: one for each model of a group."""
 
 _ID_BYTES = 10
 
 
 class Plan:
-    """The executions of a spec, in order. Within a region: repeat, context, question; the models fan out."""
+    """The executions of a spec, in order. Within a region: group of models, repeat, context, question."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -61,13 +61,22 @@ class Plan:
         """Every pair of region and model that will be called."""
         return ((region, model) for region in self.regions for model in self.models(region))
 
-    def waves(self, region: Region) -> Iterator[Wave]:
-        """The region's executions, one wave after another."""
+    def groups(self, region: Region) -> tuple[tuple[Model, ...], ...]:
+        """A region's models in groups of as many as may have containers there at once; one group after another."""
         models = self.models(region)
-        contexts = self._contexts(region, models)
-        cells = [_part(region.id) + _part(model.id) for model in models]
+        size = self.spec.limits.models_at_once or len(models)
+        return tuple(models[first : first + size] for first in range(0, len(models), size))
+
+    def waves(self, region: Region, group: tuple[Model, ...] | None = None) -> Iterator[Wave]:
+        """The region's executions, one wave after another; of one group alone, or of all in turn."""
+        if group is None:
+            yield from (wave for each in self.groups(region) for wave in self.waves(region, each))
+            return
+        every = self.models(region)
+        order = every.index(group[0]) * (self.planned[region.id] // len(every))
+        contexts = self._contexts(region, group)
+        cells = [_part(region.id) + _part(model.id) for model in group]
         questions = [(question, _part(question.id) + _part(question.text)) for question in self.spec.questions]
-        order = 0
         for repeat in range(1, self.spec.repeats + 1):
             repeat_part = _part(str(repeat))
             for context, prompts in contexts:
@@ -85,19 +94,19 @@ class Plan:
                             order=order + place,
                         )
                         for place, (model, cell, prompt, tail) in enumerate(
-                            zip(models, cells, prompts, tails, strict=True)
+                            zip(group, cells, prompts, tails, strict=True)
                         )
                     )
-                    order += len(models)
+                    order += len(group)
 
-    def lanes(self, region: Region) -> Iterator[Iterator[Execution]]:
-        """The region's executions, one lane for each model, as many times as it may have questions in flight.
+    def lanes(self, region: Region, group: tuple[Model, ...]) -> Iterator[Iterator[Execution]]:
+        """A group's executions, one lane for each model, as many times as it may have questions in flight.
 
         The same lane given several times is one iterator: each execution comes out of it once, wherever it is
         taken next.
         """
-        for place in range(len(self.models(region))):
-            yield from itertools.repeat(self._lane(region, place), self.spec.in_flight)
+        for place in range(len(group)):
+            yield from itertools.repeat(self._lane(region, group, place), self.spec.in_flight)
 
     def executions(self) -> Iterator[Execution]:
         """Every execution: region after region, each in its order."""
@@ -113,24 +122,33 @@ class Plan:
         slots = min(limits.per_region, limits.concurrency)
         longest = work = 0.0
         for region in self.regions:
-            in_lockstep = region_work = 0.0
-            in_lanes: dict[str, float] = {}
-            for wave in self.waves(region):
-                costs = [seconds(execution) for execution in wave]
-                region_work += sum(costs)
-                in_lockstep += max(*costs, sum(costs) / slots)
-                for execution, cost in zip(wave, costs, strict=True):
-                    in_lanes[execution.model.id] = in_lanes.get(execution.model.id, 0.0) + cost
-            if self.spec.schedule is Schedule.LOCKSTEP:
-                longest = max(longest, in_lockstep)
-            else:
-                strands = self.spec.in_flight
-                longest = max(longest, *(lane / strands for lane in in_lanes.values()), region_work / slots)
-            work += region_work
+            in_region = 0.0
+            for group in self.groups(region):
+                least, group_work = self._group_bound(region, group, slots, seconds)
+                in_region += least
+                work += group_work
+            longest = max(longest, in_region)
         return max(longest, work / limits.concurrency)
 
-    def _lane(self, region: Region, place: int) -> Iterator[Execution]:
-        return (wave[place] for wave in self.waves(region))
+    def _group_bound(
+        self, region: Region, group: tuple[Model, ...], slots: int, seconds: Callable[[Execution], float]
+    ) -> tuple[float, float]:
+        """The least wall time of a group, and the sum of its executions' times."""
+        in_lockstep = work = 0.0
+        in_lanes = dict.fromkeys((model.id for model in group), 0.0)
+        for wave in self.waves(region, group):
+            costs = [seconds(execution) for execution in wave]
+            work += sum(costs)
+            in_lockstep += max(*costs, sum(costs) / slots)
+            for execution, cost in zip(wave, costs, strict=True):
+                in_lanes[execution.model.id] += cost
+        if self.spec.schedule is Schedule.LOCKSTEP:
+            return in_lockstep, work
+        strands = self.spec.in_flight
+        return max(*(lane / strands for lane in in_lanes.values()), work / slots), work
+
+    def _lane(self, region: Region, group: tuple[Model, ...], place: int) -> Iterator[Execution]:
+        return (wave[place] for wave in self.waves(region, group))
 
     def _count(self, region: Region) -> int:
         contexts = len(self.spec.contexts) or 1

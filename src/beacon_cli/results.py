@@ -109,10 +109,28 @@ class Standings:
     def _region_started(self, event: ev.RegionStarted) -> None:
         region = self._region(event.region)
         region.state = RegionState.RUNNING
+        region.position = region.starts_at = None
+        region.reason = ""
         region.started_at = event.at
         region.paced_from = None
         region.paced = 0
         region.slots = None
+
+    def _turn_awaited(self, event: ev.TurnAwaited) -> None:
+        region = self._region(event.region)
+        region.position, region.starts_at, region.reason = event.position, event.starts_at, event.reason
+
+    def _turn_lost(self, event: ev.TurnLost) -> None:
+        region = self._region(event.region)
+        region.state = RegionState.STOPPED if event.final else RegionState.QUEUED
+        region.reason = event.reason
+        self._leave_waiting(event.region)
+        if event.final:
+            return
+        for progress in self.executions.values():
+            if progress.region == event.region and progress.state is State.CANCELLED:
+                self._uncount(progress)
+                progress.state = State.PENDING
 
     def _attempt_started(self, event: ev.AttemptStarted) -> None:
         region = self._region(event.region)
@@ -281,6 +299,8 @@ class Standings:
         ev.RunStarted: _run_started,
         ev.RunResumed: _run_resumed,
         ev.RegionStarted: _region_started,
+        ev.TurnAwaited: _turn_awaited,
+        ev.TurnLost: _turn_lost,
         ev.AttemptStarted: _attempt_started,
         ev.CallPlaced: _call_placed,
         ev.CallReattached: _call_reattached,

@@ -12,8 +12,12 @@ in `beacon.toml`           in the environment   what it is
 =========================  ===================  ========================================================
 `home = "…"`               BEACON_HOME          the state folder; a relative path starts at the file's folder
 `regions_off = ["asia"]`   BEACON_REGIONS_OFF   regions that no run uses; in the environment with commas
-`gpus_total = 10`          BEACON_GPUS_TOTAL    executions in flight, over all regions
-`gpus_per_region = 3`      BEACON_GPUS_PER_REGION   executions in flight in one region
+`gpus_total = 10`          BEACON_GPUS_TOTAL    the workspace's GPUs, over all regions
+`gpus_per_region = 3`      BEACON_GPUS_PER_REGION   its GPUs in one region
+`queue = "redis://…"`      BEACON_QUEUE         where the queue is kept; a file in `home` unless given
+`user = "ann"`             BEACON_USER          who takes tickets; the login name unless given
+`patterns = ["mine.toml"]`                      more patterns by which answers are read
+`[caps]`                                        the queue's other caps: see `CAPS`
 `[regions.mars]`                                a region, new or changed, with any of the keys
 `app = "mars"`                                  the suffix of its Modal app; the region's id unless given
 `place = "Mars"`                                its name in prompts; the region's id unless given
@@ -27,20 +31,18 @@ Must not know what a job or a run is.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from beacon_cli import tables
 from beacon_cli.errors import Fault, SpecError
 from beacon_cli.model import Region
 from beacon_cli.names import RegionNames, printable, quoted, suggestion
 
 FILE = "beacon.toml"
-LARGEST = 1_000_000
-"""Bytes of a configuration file."""
 
 REGIONS = (
     Region(id="us", app="us", place="the United States", modal=("us-east", "us-west"), aliases=("us-east",)),
@@ -55,24 +57,36 @@ REGIONS = (
 )
 """The regions of the default configuration; names are matched whatever their case."""
 
+CAPS = ("jobs_at_once", "lease_seconds", "ageing", "jobs_waiting", "jobs_running", "executions_per_hour")
+"""The keys of the table `[caps]`: what the queue of the workspace allows beside GPUs."""
+
 _ENVIRONMENT = {
     "BEACON_HOME": "home",
     "BEACON_REGIONS_OFF": "regions_off",
     "BEACON_GPUS_TOTAL": "gpus_total",
     "BEACON_GPUS_PER_REGION": "gpus_per_region",
+    "BEACON_QUEUE": "queue",
+    "BEACON_USER": "user",
 }
 _REGION_ID = re.compile(r"[a-z][a-z0-9_-]{0,49}")
-_TOML_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The configuration, checked. `regions` are all there are; `regions_off` the ids of those switched off."""
+    """The configuration, checked.
+
+    `regions` are all there are, `regions_off` the ids of those switched off; `queue` is the address of a Redis,
+    empty for a file; `caps` has what was given of `CAPS`; `patterns` are files of the user's own patterns.
+    """
 
     home: Path
     regions: tuple[Region, ...] = REGIONS
     regions_off: tuple[str, ...] = ()
     gpus_total: int = 10
     gpus_per_region: int = 3
+    queue: str = ""
+    user: str = ""
+    caps: dict[str, float] = {}
+    patterns: tuple[Path, ...] = ()
 
 
 def load(cwd: Path, environ: Mapping[str, str]) -> Settings:
@@ -172,22 +186,13 @@ class _Gathered:
 
     def _toml(self, path: Path, file: str) -> dict[str, Any]:
         try:
-            return tomllib.loads(_bytes(path).decode("utf-8-sig"))
+            table = tables.read(path, file)
         except FileNotFoundError:
             return {}
-        except tomllib.TOMLDecodeError as error:
-            place = _TOML_PLACE.search(str(error))
-            line, column = (int(place[1]), int(place[2])) if place else (None, None)
-            message = f"not valid TOML: {printable(_TOML_PLACE.sub('', str(error)))}"
-            self.faults.append(Fault(file=file, line=line, column=column, message=message))
-        except UnicodeDecodeError:
-            self.faults.append(Fault(file=file, message="is not UTF-8; save it as UTF-8"))
-        except RecursionError:
-            self.faults.append(Fault(file=file, message="nested too deeply"))
-        except (OSError, ValueError) as error:
-            reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-            self.faults.append(Fault(file=file, message=reason))
-        return {}
+        if isinstance(table, Fault):
+            self.faults.append(table)
+            return {}
+        return table
 
     def _read_regions(self, tables: Any, file: str) -> None:
         if not isinstance(tables, dict):
@@ -221,25 +226,20 @@ class _Gathered:
         except ValueError as error:
             self._fault(origin, str(error))
             return
-        self.values[key] = (folder / read if isinstance(read, Path) else read, origin)
+        if isinstance(read, Path):
+            read = folder / read
+        elif key == "patterns":
+            read = tuple(folder / path for path in read)
+        self.values[key] = (read, origin)
 
     def _fault(self, origin: _Origin, message: str) -> None:
         self.faults.append(Fault(file=origin.file, key=origin.key, message=message))
 
 
 _MOST_GPUS = 100_000
+_SECONDS = frozenset({"lease_seconds", "ageing"})
 _LONGEST = 4096
 """Characters of a path."""
-
-
-def _bytes(path: Path) -> bytes:
-    if path.is_fifo():  # whoever made this folder may have put one there: nobody would ever write to it
-        raise ValueError("is a pipe; it has to be a file")
-    with path.open("rb") as stream:
-        data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError(f"is larger than {LARGEST // 1_000_000} MB")
-    return data
 
 
 def _folder(value: Any) -> Path:
@@ -271,10 +271,36 @@ def _label(value: Any) -> str:
     return text
 
 
+def _address(value: Any) -> str:
+    text = _label(value)
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError('must be the address of a Redis, as "redis://host:6379/0" or "rediss://…"')
+    return text
+
+
+def _caps(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise ValueError("must be a table: [caps]")  # noqa: TRY004 - callers gather ValueErrors
+    for key, number in value.items():
+        if key not in CAPS:
+            raise ValueError(f"unknown key {quoted(key)}{suggestion(key, CAPS)}")
+        least, kinds = (1.0, (int, float)) if key in _SECONDS else (1, (int,))
+        if isinstance(number, bool) or not isinstance(number, kinds) or not least <= number <= _MOST_GPUS:
+            what = "seconds" if key in _SECONDS else "a whole number"
+            raise ValueError(f"{key} must be {what} from 1 to {_MOST_GPUS:,}, not {quoted(str(number))}")
+    return value
+
+
 def _list_of_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError('must be a list of names, as ["a", "b"]')  # noqa: TRY004 - callers gather ValueErrors
     return tuple(_label(item) for item in value)
+
+
+def _files(value: Any) -> tuple[Path, ...]:
+    if not isinstance(value, list):
+        raise ValueError('must be a list of files, as ["mine.toml"]')  # noqa: TRY004 - callers gather ValueErrors
+    return tuple(_folder(item) for item in value)
 
 
 def _shown(key: str) -> str:
@@ -286,6 +312,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "regions_off": _list_of_names,
     "gpus_total": _gpus,
     "gpus_per_region": _gpus,
+    "queue": _address,
+    "user": _label,
+    "caps": _caps,
+    "patterns": _files,
 }
 _REGION_READERS: dict[str, Callable[[Any], Any]] = {
     "app": _label,

@@ -10,17 +10,21 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from beacon_cli import settings as configuration
 from beacon_cli import spec as jobs
-from beacon_cli.errors import UsageError
+from beacon_cli.errors import Fault, SpecError, UsageError
 from beacon_cli.model import ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
-from beacon_cli.names import quoted
+from beacon_cli.names import printable, quoted
 from beacon_cli.ports import Display, Executor
 from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill
+
+if TYPE_CHECKING:  # only a report needs it, and it takes milliseconds
+    from beacon_cli.evidence.readings import Reader
 
 
 class Show(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +60,37 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
         gpus_per_region=allowed.gpus_per_region,
     )
     return data, jobs.parse(data, path, limits)
+
+
+def reader(allowed: Settings) -> Reader:
+    """What reads answers, by the shipped patterns and the user's own.
+
+    Raises:
+        SpecError: a file of patterns is not there or is wrong; every fault is named.
+    """
+    import tomllib
+    from importlib import resources
+
+    from beacon_cli import tables
+    from beacon_cli.evidence import patterns
+    from beacon_cli.evidence.readings import Reader
+
+    shipped = resources.files("beacon_cli.evidence").joinpath("patterns.toml").read_text(encoding="utf-8")
+    found, faults = patterns.parse(tomllib.loads(shipped), "patterns.toml", checked=True)
+    for path in allowed.patterns:
+        file = printable(str(path))
+        try:
+            table = tables.read(path, file)
+        except FileNotFoundError:
+            table = Fault(file=file, message="is not there; beacon.toml names it under `patterns`")
+        if isinstance(table, Fault):
+            faults.append(table)
+            continue
+        more, wrong = patterns.parse(table, file, known=[pattern.name for pattern in found])
+        found, faults = found + more, faults + wrong
+    if faults:
+        raise SpecError(tuple(faults))
+    return Reader(found)
 
 
 @contextmanager

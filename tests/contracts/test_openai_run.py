@@ -20,7 +20,7 @@ from beacon_cli.executors.openai import OpenaiExecutor
 from beacon_cli.journal import MemoryJournal
 from beacon_cli.model import Limits, Model, OpenaiTarget, Question, RetryRule, Schedule
 from beacon_cli.plan import Plan
-from beacon_cli.queues.memory import MemoryQueue
+from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings, fold
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +89,7 @@ async def test_every_execution_is_answered_where_one_request_in_ten_fails() -> N
                 plan,
                 opening=started(plan),
                 recorder=conduct.Recorder(journal, Standings(), []),
-                queue=MemoryQueue(),
+                queue=OpenQueue(),
                 executor=executor,
                 stops=_never(),
                 clock=time.time,

@@ -16,7 +16,7 @@ from beacon_cli.counts import RegionState
 from beacon_cli.journal import MemoryJournal
 from beacon_cli.model import Execution, Limits, Outcome, Spec
 from beacon_cli.plan import Plan
-from beacon_cli.queues.memory import MemoryQueue
+from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings, fold
 from beacon_cli.rows import Status, tally
 
@@ -54,7 +54,7 @@ def conducted(
             plan,
             opening=started(plan),
             recorder=conduct.Recorder(journal, Standings(), []),
-            queue=MemoryQueue(),
+            queue=OpenQueue(),
             executor=Scripted(script),
             stops=stops(),
             clock=anyio.current_time,
@@ -124,7 +124,7 @@ def test_a_stop_that_finds_nothing_left_is_no_interruption() -> None:
             plan,
             opening=started(plan),
             recorder=conduct.Recorder(journal, Standings(), []),
-            queue=MemoryQueue(),
+            queue=OpenQueue(),
             executor=Scripted(),
             stops=stops(),
             clock=anyio.current_time,

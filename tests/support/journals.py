@@ -140,6 +140,10 @@ of_each_kind: dict[type, st.SearchStrategy[ev.Event]] = {
         schema=st.just(ev.SCHEMA),
     ),
     ev.RegionStarted: st.builds(ev.RegionStarted, **_of_region, waited=_numbers),
+    ev.TurnAwaited: st.builds(
+        ev.TurnAwaited, **_of_region, position=_counts, reason=texts, starts_at=st.none() | _numbers
+    ),
+    ev.TurnLost: st.builds(ev.TurnLost, **_of_region, reason=texts, final=st.booleans()),
     ev.AttemptStarted: st.builds(
         ev.AttemptStarted,
         **_of_attempt,

@@ -14,7 +14,7 @@ from beacon_cli.errors import StoreError
 from beacon_cli.model import ErrorKind, Execution, Failed, Model, Outcome, Region, Spec, Succeeded
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Placed
-from beacon_cli.queues.memory import MemoryQueue
+from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings, fold
 
 Script = Callable[[Execution, int], Outcome]
@@ -162,9 +162,8 @@ def run(
 
             await engine.run(
                 plan,
-                run_id="r1",
                 past=told.standings,
-                queue=MemoryQueue(),
+                queue=OpenQueue(),
                 executor=executor,
                 emit=emit,
                 clock=anyio.current_time,

@@ -155,8 +155,13 @@ def test_every_setting_of_the_configuration_is_explained() -> None:
     pairs = {CODE.findall(row[0])[0]: CODE.findall(row[1]) for row in documented}
     assert pairs == {
         **{key: [variable] for variable, key in settings._ENVIRONMENT.items()},
+        "patterns": [],
+        "[caps]": [],
         "[regions.NAME]": [],
     }
+    shown = re.search(r"\[caps\]\n(.*?)```", page("configuration.md"), re.DOTALL)
+    assert shown is not None
+    assert [line.split()[0] for line in shown[1].splitlines()] == list(settings.CAPS)
     defaults = settings.Settings(home=Path("home"))
     said = {CODE.findall(row[0])[0]: CODE.findall(row[2]) for row in documented}
     for key in ("gpus_total", "gpus_per_region"):

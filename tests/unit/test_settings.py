@@ -15,6 +15,7 @@ from beacon_cli.model import Region
 from beacon_cli.settings import Settings
 
 Configure = Callable[..., Settings]
+KEYS = "home, regions_off, gpus_total, gpus_per_region, queue, user, caps, patterns, regions"
 
 
 @pytest.fixture
@@ -104,6 +105,18 @@ def test_home_may_begin_with_a_tilde(
     assert configure(BEACON_HOME="~/b").home == tmp_path / "b"
 
 
+def test_files_of_patterns_are_found_from_the_folder_of_their_configuration(
+    configure: Configure, tmp_path: Path
+) -> None:
+    """A relative path starts at the file that names it; the later source's list takes the earlier's place."""
+    assert configure('patterns = ["a.toml", "/b.toml"]').patterns == (
+        tmp_path / "project" / "a.toml",
+        Path("/b.toml"),
+    )
+    assert configure(user_text='patterns = ["a.toml"]').patterns == (tmp_path / "user" / "a.toml",)
+    assert configure("patterns = []", user_text='patterns = ["a.toml"]').patterns == ()
+
+
 def test_a_region_can_be_added(configure: Configure) -> None:
     """A new region needs a table alone; app and place are its id unless given."""
     found = configure('[regions.mars]\nmodal = ["mars-1"]\naliases = ["Red", "the-planet"]\n[regions.moon]\n')
@@ -121,7 +134,7 @@ def test_a_region_can_be_added(configure: Configure) -> None:
         ("[regions.us]\nplaces = 'x'", "regions.us.places: unknown key; did you mean 'place'?"),
         (
             '"a\\u001bb" = 3',
-            "'a\\x1bb': unknown key; known: home, regions_off, gpus_total, gpus_per_region, regions",
+            f"'a\\x1bb': unknown key; known: {KEYS}",
         ),
         ("gpus_total = 0", "gpus_total: must be a whole number from 1 to 100,000, not '0'"),
         ("gpus_total = true", "gpus_total: must be a whole number from 1 to 100,000, not 'True'"),
@@ -129,6 +142,8 @@ def test_a_region_can_be_added(configure: Configure) -> None:
         ("home = ''", "home: must be text, and not empty"),
         ('home = "a\\u0000"', "home: must be the path of a folder"),
         ("regions_off = 'asia'", 'regions_off: must be a list of names, as ["a", "b"]'),
+        ("patterns = 'a.toml'", 'patterns: must be a list of files, as ["mine.toml"]'),
+        ("patterns = ['']", "patterns: must be text, and not empty"),
         ("regions_off = ['aisa']", "regions_off: unknown region 'aisa'; did you mean 'asia'?"),
         ("regions = 3", "regions: must be tables: [regions.NAME]"),
         ("[regions]\nus = 3", "regions.us: must be a table: [regions.us]"),
@@ -156,8 +171,8 @@ def test_all_faults_of_all_sources_come_at_once(faults: Callable[..., list[str]]
     assert faults(
         "x = 1\ngpus_total = 0", user_text="y = 1", BEACON_GPUS_TOTAL="ten", BEACON_REGIONS_OFF="mars"
     ) == [
-        "user/beacon.toml: y: unknown key; known: home, regions_off, gpus_total, gpus_per_region, regions",
-        "project/beacon.toml: x: unknown key; known: home, regions_off, gpus_total, gpus_per_region, regions",
+        f"user/beacon.toml: y: unknown key; known: {KEYS}",
+        f"project/beacon.toml: x: unknown key; known: {KEYS}",
         "project/beacon.toml: gpus_total: must be a whole number from 1 to 100,000, not '0'",
         "environment: BEACON_GPUS_TOTAL: must be a whole number from 1 to 100,000, not 'ten'",
         "environment: BEACON_REGIONS_OFF: unknown region 'mars'; known: us, eu, asia",

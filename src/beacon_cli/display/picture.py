@@ -30,15 +30,23 @@ from beacon_cli.results import Standings
 _LOOKS = {
     RegionState.QUEUED: FAINT,
     RegionState.RUNNING: STRONG,
+    RegionState.STOPPED: ODD,
     RegionState.GIVEN_UP: BAD,
     RegionState.FINISHED: GOOD,
 }
-_BY_CONCERN = (RegionState.RUNNING, RegionState.GIVEN_UP, RegionState.QUEUED, RegionState.FINISHED)
+_BY_CONCERN = (
+    RegionState.RUNNING,
+    RegionState.GIVEN_UP,
+    RegionState.STOPPED,
+    RegionState.QUEUED,
+    RegionState.FINISHED,
+)
 """Where there is no room for every region, these come first."""
 
 _SIGNS = {
     RegionState.QUEUED: attrgetter("queued"),
     RegionState.RUNNING: attrgetter("running"),
+    RegionState.STOPPED: attrgetter("given_up"),
     RegionState.GIVEN_UP: attrgetter("given_up"),
     RegionState.FINISHED: attrgetter("finished"),
 }
@@ -212,7 +220,7 @@ def _label(scene: _Scene, region: RegionStanding) -> list[Part]:
     """What the region is at, then its troubles; in columns where the frame has them."""
     frame = scene.frame
     troubles = joined(_troubles(region), scene.signs)
-    said, look = _said(region)
+    said, look = _said(region, scene.now)
     if frame.troubles:
         room = min(frame.label - _GAP, frame.label + frame.troubles - cells(troubles) - 2 * _GAP)
         pad = frame.label + frame.troubles - room - _GAP - cells(troubles)
@@ -225,11 +233,15 @@ def _label(scene: _Scene, region: RegionStanding) -> list[Part]:
     return [(fit(said, min(room, _QUESTION)) + "  ", look), *troubles]
 
 
-def _said(region: RegionStanding) -> Part:
+def _said(region: RegionStanding, now: float) -> Part:
     if region.state is RegionState.RUNNING:
         return (excerpt(region.question, 100), PLAIN) if region.question else ("waiting for a slot", FAINT)
     if region.state is RegionState.FINISHED and region.started_at is not None and region.ended_at is not None:
         return f"finished in {clock(region.ended_at - region.started_at)}", FAINT
+    if region.state is RegionState.QUEUED and region.position is not None:
+        place = f"number {region.position} in the queue" if region.position else "waiting to queue"
+        starts = f", in about {clock(max(0.0, region.starts_at - now))}" if region.starts_at else ""
+        return f"{place}{starts}", FAINT
     return region.state.value, _LOOKS[region.state]
 
 
@@ -247,7 +259,7 @@ def _models(scene: _Scene, region: RegionStanding) -> list[Part]:
     frame = scene.frame
     busy = {model.id: scene.busy.get((region.id, model.id)) for model in scene.run.spec.models}
     if not any(busy.values()) and region.reason:
-        return [(excerpt(region.reason, frame.width), BAD)]
+        return [(excerpt(region.reason, frame.width), FAINT if region.state is RegionState.QUEUED else BAD)]
     if region.state is not RegionState.RUNNING and not any(busy.values()):
         return []
     states = {model: _state(scene, progress) for model, progress in busy.items()}

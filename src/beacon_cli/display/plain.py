@@ -95,6 +95,17 @@ class Telling:
         planned = count(standings.regions[event.region].planned, "execution")
         return [f"{_id(event.region)}: started{waited}, {planned}"]
 
+    def _turn_awaited(self, event: ev.TurnAwaited, standings: Standings) -> list[str]:
+        del standings
+        place = f"number {event.position} in the queue" if event.position else "not in the queue yet"
+        starts = f", starts in about {clock(max(0.0, event.starts_at - event.at))}" if event.starts_at else ""
+        return [f"{_id(event.region)}: waiting, {place}{starts} ({excerpt(event.reason, _MESSAGE)})"]
+
+    def _turn_lost(self, event: ev.TurnLost, standings: Standings) -> list[str]:
+        del standings
+        rest = "" if event.final else "; what is left waits for another turn"
+        return [f"{_id(event.region)}: STOPPED: {excerpt(event.reason, _MESSAGE)}{rest}"]
+
     def _attempt_started(self, event: ev.AttemptStarted, standings: Standings) -> list[str]:
         if event.attempt > 1 or not _is_small(standings):
             return []
@@ -168,6 +179,8 @@ class Telling:
         ev.RunStarted: _run_started,
         ev.RunResumed: _run_resumed,
         ev.RegionStarted: _region_started,
+        ev.TurnAwaited: _turn_awaited,
+        ev.TurnLost: _turn_lost,
         ev.AttemptStarted: _attempt_started,
         ev.AttemptSucceeded: _attempt_succeeded,
         ev.AttemptFailed: _attempt_failed,

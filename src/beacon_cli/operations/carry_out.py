@@ -24,7 +24,7 @@ from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
-from beacon_cli.queues.memory import MemoryQueue
+from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings, pending
 from beacon_cli.runs import RunFolder, Runs, RunState, make_folder, new_run_id
 from beacon_cli.settings import Settings
@@ -211,7 +211,7 @@ async def _carried_out(
                     plan,
                     opening=opening,
                     recorder=conduct.Recorder(kept, standings, [display]),
-                    queue=MemoryQueue(),
+                    queue=OpenQueue(),
                     executor=executor,
                     stops=stop.wishes(),
                     clock=time.time,

@@ -145,6 +145,8 @@ def _analysis(job: Job) -> model.Analysis | None:
 
 def _limits(job: Job, allowed: Allowed) -> model.Limits:
     workspace: JsonObject = {"concurrency": allowed.gpus_total, "per_region": allowed.gpus_per_region}
+    if not (job.executor and job.executor.openai):
+        workspace["models_at_once"] = min(allowed.gpus_total, allowed.gpus_per_region)
     given = {key: value for key, value in job.limits or () if value is not None}
     return model.Limits(**(workspace | given))
 

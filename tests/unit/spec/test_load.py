@@ -39,7 +39,12 @@ def test_a_small_job_gets_every_default(load_text: LoadText) -> None:
     assert [region.id for region in job.regions] == ["us", "eu"]
     assert job.models == (Model(id="m"),)
     assert job.questions == (Question(id="q", text="Why?"),)
-    assert (job.sampling, job.limits, job.retry, job.breaker) == (Sampling(), Limits(), RetryRule(), BreakerRule())
+    assert (job.sampling, job.limits, job.retry, job.breaker) == (
+        Sampling(),
+        Limits(models_at_once=3),
+        RetryRule(),
+        BreakerRule(),
+    )
     assert (job.schedule, job.repeats, job.system_prompt, job.contexts) == (Schedule.LOCKSTEP, 1, None, ())
     assert (job.description, job.regions_off, job.ignore) == ("", (), ())
 
@@ -61,7 +66,9 @@ def test_everything_that_a_job_may_say_arrives(load_text: LoadText) -> None:
     assert job.system_prompt == "In {region.place}"
     assert job.contexts == (Context(id="c", system_prompt="For {model.id}"),)
     assert job.sampling == Sampling(temperature=1.0, max_tokens=5, seed=-1, top_p=0.5)
-    assert job.limits == Limits(concurrency=4, per_region=2, timeout=90.0, run_timeout=5400.0, answer_bytes=10)
+    assert job.limits == Limits(
+        concurrency=4, per_region=2, timeout=90.0, run_timeout=5400.0, answer_bytes=10, models_at_once=3
+    )
     assert job.retry == RetryRule(attempts=1, first=0.2, factor=1.5, longest=1800.0)
     assert (job.breaker, job.schedule, job.repeats) == (BreakerRule(failures=9), Schedule.LANES, 2)
     assert job.target == SimulatedTarget(seed=3, speed=2.5, cold=False)

@@ -1,0 +1,92 @@
+"""An answer's words as sentences, made equal where they only look different. Pure; knows no pattern.
+
+An answer may be hostile and a megabyte long. Only its head and its tail are looked at, and everything here takes
+time in proportion to them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+HEAD = 3_000
+"""Characters of an answer's beginning that are looked at."""
+TAIL = 1_000
+"""Characters of its end."""
+
+_SPECIAL = re.compile(r"<\|[A-Za-z_]{1,40}\|>|</?s>")
+"""Marks of a chat template that a model forgot to keep to itself."""
+_THINKING, _THOUGHT = "<think>", "</think>"
+_MOST_NORMAL = 2 * (HEAD + TAIL)
+"""Characters after normalising: one may become eighteen."""
+
+_CONTROLS = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
+_INVISIBLE = (
+    "\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e01ff"
+)
+_SAME = tuple(
+    (re.compile(f"[{letters}]"), same)
+    for letters, same in (
+        (_CONTROLS + _INVISIBLE, ""),
+        ("\u2018\u2019\u201b\u02bc\u02b9\u2032\xb4`\uff07", "'"),
+        ("\u201c-\u201f\xab\xbb\u300a-\u300f\uff02", '"'),
+        ("\u2010-\u2015\u2212", "-"),
+        ("\u2026", "... "),
+    )
+)
+"""What looks like nothing, and signs that look like another."""
+_EMPHASIS = re.compile(r"[*_~#>|¿¡]+")
+_QUOTED = re.compile(r'"([^"\n]{2,400})"')
+_NEW_LINE = re.compile(r"\n[ \t]*(?=[\n\-*•#>|]|\d{1,3}[.)])")
+_END = re.compile(r"""[\0.;:!?。](?:(?<=[\0!?。])|["')\]]{0,3}(?=\s))""")
+_TURNS = (
+    *("but", "however", "although", "that said", "nevertheless"),
+    *("mais", "cependant", "toutefois", "néanmoins", "en revanche"),
+    *("aber", "jedoch", "allerdings", "dennoch", "pero", "sin embargo", "no obstante", "aunque"),
+)
+"""What follows these words may be an answer after all, so it is weighed by itself."""
+_TURN = re.compile(rf"\s(?=(?:{'|'.join(_TURNS)})\b)|,\s?(?=但|不过|不過|然而|可是)")
+_TURNED = re.compile(rf"(?:{'|'.join(_TURNS)}|what i can|ce que je peux|lo que sí)\b|但|不过|不過|然而|可是")
+_EDGES = " \"')]"
+
+
+def spoken(text: str) -> tuple[str, bool]:
+    """The answer without template marks and the thinking before it, and whether that thinking ended."""
+    if "<" not in text:
+        return text, True
+    text = _SPECIAL.sub("", text)
+    if not text[:100].lstrip().startswith(_THINKING):
+        before, mark, after = text.partition(_THOUGHT)
+        return (after, True) if mark and _THINKING not in before else (text, True)
+    _, mark, after = text.partition(_THOUGHT)
+    return after, bool(mark)
+
+
+def plain(text: str) -> str:
+    """`text` in one form of its letters: NFKC, folded case, ASCII quotes, nothing invisible."""
+    if text.isascii() and text.isprintable():
+        return text.replace("`", "'").lower()
+    for letters, same in _SAME:
+        text = letters.sub(same, text)
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def sentences(text: str) -> list[str]:
+    """The head and the tail of `text` in sentences and clauses, normalised, each on one line, none empty.
+
+    What stands in quotes is blotted out, dot for letter: somebody else said it.
+    """
+    window = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n\n{text[-TAIL:]}"
+    window = plain(window.replace("\r\n", "\n"))[:_MOST_NORMAL]
+    window = _QUOTED.sub(lambda found: f'"{"·" * len(found[1])}"', window)
+    window = _NEW_LINE.sub("\0", window)
+    window = _EMPHASIS.sub("", window)
+    if not window.isascii() or any(word in window for word in _TURNS):
+        window = _TURN.sub("\0", window)
+    return [line for part in _END.split(window) if (line := " ".join(part.split()).strip(_EDGES))]
+
+
+def turns(line: str) -> bool:
+    """Whether the line begins with *but*, *however* or their like."""
+    return _TURNED.match(line) is not None

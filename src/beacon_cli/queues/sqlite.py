@@ -1,0 +1,295 @@
+"""A queue in one SQLite file, for all processes of one machine.
+
+Its clock is the machine's own, which runs alike for every process whatever has become of the wall clock. A file of
+a machine that was started anew since holds leases of processes that are gone: they count as not renewed. Must not
+be on a network file system, whose locks do not hold.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from beacon_cli.errors import StoreError
+from beacon_cli.queues import places
+from beacon_cli.queues.tabled import TabledStore
+from beacon_cli.queues.tables import Tally
+from beacon_cli.tickets import Caps, FailedExecution, LogEntry, Ticket, TicketState, Warm
+
+VERSION = 1
+"""The form of the file. A file with a higher number is refused and left untouched."""
+
+_PATIENCE = 10.0
+"""Seconds that a transaction waits for those of other processes."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE tickets (
+  id INTEGER PRIMARY KEY, run_id TEXT, region TEXT, user TEXT, holder TEXT, state TEXT, is_waiting INTEGER,
+  rank REAL, expires REAL, record BLOB
+);
+CREATE INDEX tickets_order ON tickets (region, rank, id) WHERE is_waiting;
+CREATE INDEX tickets_state ON tickets (state, expires);
+CREATE INDEX tickets_run ON tickets (run_id, region);
+CREATE INDEX tickets_user ON tickets (user);
+CREATE INDEX tickets_holder ON tickets (holder);
+CREATE TABLE tallies (region TEXT PRIMARY KEY, record BLOB) WITHOUT ROWID;
+CREATE TABLE warm (region TEXT, pool TEXT, record BLOB, PRIMARY KEY (region, pool)) WITHOUT ROWID;
+CREATE TABLE lost (run_id TEXT, region TEXT, count INTEGER, PRIMARY KEY (run_id, region)) WITHOUT ROWID;
+CREATE TABLE failures (run_id TEXT, region TEXT, execution TEXT, at REAL, record BLOB);
+CREATE INDEX failures_run ON failures (run_id, region);
+CREATE TABLE asked (user TEXT, at REAL, executions INTEGER);
+CREATE INDEX asked_user ON asked (user, at);
+CREATE TABLE log (seq INTEGER PRIMARY KEY, record BLOB);
+"""
+
+
+def clock() -> float:
+    """Seconds since the machine was started, the same for all of its processes; sleep counts where it can."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def store(path: Path, *, clock: Callable[[], float] = clock, wall: Callable[[], float] = time.time) -> TabledStore:
+    """The store in this file, which is made if there is none, readable by its owner alone.
+
+    Raises:
+        StoreError: it cannot be made or read, is on a network file system, or was written by a newer beacon.
+    """
+    return TabledStore(_SqliteTables(path), clock=clock, wall=wall)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise StoreError(f"queue {path}: {reason}") from None
+
+
+class _SqliteTables:
+    """See `tables.Tables`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._decode_ticket = msgspec.json.Decoder(Ticket).decode
+        self._encode = msgspec.json.Encoder().encode
+        with _explained(path):
+            places.prepare(path)
+            self._base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            with _explained(path):
+                self._open()
+        except BaseException:
+            self._base.close()
+            raise
+
+    @contextmanager
+    def transaction(self, *, writes: bool = True, durable: bool = True) -> Iterator[None]:
+        with self._lock, _explained(self._path):
+            if writes:
+                self._base.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
+            self._base.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            try:
+                yield
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+            self._base.execute("COMMIT")
+
+    def close(self) -> None:
+        with self._lock:
+            self._base.close()
+
+    def caps(self) -> Caps | None:
+        kept = self._fact("caps")
+        return None if kept is None else msgspec.json.decode(kept, type=Caps)
+
+    def set_caps(self, caps: Caps) -> None:
+        self._set_fact("caps", self._encode(caps))
+
+    def number(self) -> int:
+        number = int(self._fact("number") or 0) + 1
+        self._set_fact("number", number)
+        return number
+
+    def entered(self, now: float) -> float:
+        entered = max(float(self._fact("entered") or 0.0), now)
+        self._set_fact("entered", entered)
+        return entered
+
+    def ticket(self, number: int) -> Ticket | None:
+        return next(self._tickets("WHERE id = ?", number), None)
+
+    def tickets(self, *, run_id: str = "", region: str = "", user: str = "", holder: str = "") -> list[Ticket]:
+        given = {"run_id": run_id, "region": region, "user": user, "holder": holder}
+        named = {name: value for name, value in given.items() if value}
+        where = " AND ".join(f"{name} = ?" for name in named)
+        return list(self._tickets(f"{'WHERE ' if where else ''}{where} ORDER BY id", *named.values()))
+
+    def active(self) -> list[Ticket]:
+        states = (TicketState.HOLDING.value, TicketState.RECLAIMING.value)
+        return list(self._tickets("WHERE state IN (?, ?) ORDER BY id", *states))
+
+    def overdue(self, now: float) -> list[Ticket]:
+        return list(self._tickets("WHERE state = ? AND expires < ? ORDER BY id", TicketState.WAITING.value, now))
+
+    def waiting(self, region: str) -> Iterator[Ticket]:
+        return self._tickets("WHERE is_waiting AND region = ? ORDER BY rank, id", region)
+
+    def position(self, ticket: Ticket) -> int:
+        query = "SELECT count(*) FROM tickets WHERE is_waiting AND region = ? AND (rank, id) < (?, ?)"
+        return 1 + int(self._one(query, ticket.region, ticket.rank, ticket.id)[0])
+
+    def waited_in(self) -> list[str]:
+        # One step through the index for each region, however many wait there.
+        query = """
+            WITH RECURSIVE each(region) AS (
+              SELECT min(region) FROM tickets WHERE is_waiting
+              UNION ALL
+              SELECT (SELECT min(region) FROM tickets WHERE is_waiting AND region > each.region)
+              FROM each WHERE each.region IS NOT NULL
+            ) SELECT region FROM each WHERE region IS NOT NULL
+        """
+        return [row[0] for row in self._base.execute(query)]
+
+    def put(self, ticket: Ticket) -> None:
+        is_waiting = ticket.state is TicketState.WAITING and not ticket.cancelled_by
+        self._base.execute(
+            "INSERT OR REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                ticket.id,
+                ticket.run_id,
+                ticket.region,
+                ticket.user,
+                ticket.holder,
+                ticket.state.value,
+                int(is_waiting),
+                ticket.rank,
+                ticket.expires,
+                self._encode(ticket),
+            ),
+        )
+
+    def remove(self, number: int) -> None:
+        self._base.execute("DELETE FROM tickets WHERE id = ?", (number,))
+
+    def tally(self, region: str) -> Tally:
+        row = self._base.execute("SELECT record FROM tallies WHERE region = ?", (region,)).fetchone()
+        return msgspec.json.decode(row[0], type=Tally) if row else Tally()
+
+    def put_tally(self, region: str, tally: Tally) -> None:
+        self._base.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?)", (region, self._encode(tally)))
+
+    def tallied(self) -> list[str]:
+        return [row[0] for row in self._base.execute("SELECT region FROM tallies ORDER BY region")]
+
+    def warm(self) -> list[Warm]:
+        rows = self._base.execute("SELECT record FROM warm ORDER BY region, pool")
+        return [msgspec.json.decode(row[0], type=Warm) for row in rows]
+
+    def put_warm(self, warm: Warm) -> None:
+        row = (warm.region, warm.pool, self._encode(warm))
+        self._base.execute("INSERT OR REPLACE INTO warm VALUES (?, ?, ?)", row)
+
+    def remove_warm(self, region: str, pool: str) -> None:
+        self._base.execute("DELETE FROM warm WHERE region = ? AND pool = ?", (region, pool))
+
+    def lost(self) -> dict[tuple[str, str], int]:
+        rows = self._base.execute("SELECT run_id, region, count FROM lost")
+        return {(run_id, region): count for run_id, region, count in rows}
+
+    def set_lost(self, run_id: str, region: str, count: int) -> None:
+        if count:
+            self._base.execute("INSERT OR REPLACE INTO lost VALUES (?, ?, ?)", (run_id, region, count))
+        else:
+            self._base.execute("DELETE FROM lost WHERE run_id = ? AND region = ?", (run_id, region))
+
+    def failures(self) -> list[FailedExecution]:
+        rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution")
+        return [msgspec.json.decode(row[0], type=FailedExecution) for row in rows]
+
+    def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
+        self._base.execute("DELETE FROM failures WHERE run_id = ? AND region = ?", (run_id, region))
+        rows = ((run_id, region, each.execution, each.at, self._encode(each)) for each in failures)
+        self._base.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", rows)
+
+    def asked(self, user: str, since: float) -> int:
+        query = "SELECT coalesce(sum(executions), 0) FROM asked WHERE user = ? AND at >= ?"
+        return int(self._one(query, user, since)[0])
+
+    def add_asked(self, user: str, now: float, executions: int) -> None:
+        self._base.execute("INSERT INTO asked VALUES (?, ?, ?)", (user, now, executions))
+
+    def log(self, since: int) -> list[LogEntry]:
+        rows = self._base.execute("SELECT seq, record FROM log WHERE seq > ? ORDER BY seq", (since,))
+        decode = msgspec.json.Decoder(LogEntry).decode
+        return [msgspec.structs.replace(decode(record), seq=seq) for seq, record in rows]
+
+    def append(self, entry: LogEntry) -> None:
+        self._base.execute("INSERT INTO log (record) VALUES (?)", (self._encode(entry),))
+
+    def _open(self) -> None:
+        """Make the tables, or see that they are of a form that is known; forget what an earlier start left."""
+        self._base.execute("PRAGMA journal_mode = WAL")
+        version = self._one("PRAGMA user_version")[0]
+        if version > VERSION:
+            raise StoreError(f"queue {self._path} was written by a newer beacon: use that one")
+        with self.transaction():
+            if self._one("PRAGMA user_version")[0] == 0:
+                for statement in _SCHEMA.split(";"):
+                    self._base.execute(statement)
+                self._base.execute(f"PRAGMA user_version = {VERSION}")
+            boot = _boot_id()
+            if self._fact("boot") != boot:
+                self._set_fact("boot", boot)
+                self._forget_clock()
+
+    def _forget_clock(self) -> None:
+        """The clock has begun anew: nobody who wrote here is still there, and no time in here means anything."""
+        self._set_fact("entered", 0.0)
+        self._base.execute("DELETE FROM asked")
+        for each in self.tickets():
+            self.put(msgspec.structs.replace(each, expires=-1.0))
+        for idle in self.warm():
+            self.put_warm(msgspec.structs.replace(idle, since=0.0))
+
+    def _tickets(self, where: str, *values: Any) -> Iterator[Ticket]:
+        rows = self._base.execute(f"SELECT record FROM tickets {where}", values)  # noqa: S608 - our own words
+        return (self._decode_ticket(row[0]) for row in rows)
+
+    def _fact(self, name: str) -> Any:
+        row = self._base.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def _set_fact(self, name: str, value: Any) -> None:
+        self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def _one(self, query: str, *values: Any) -> tuple[Any, ...]:
+        row: tuple[Any, ...] = self._base.execute(query, values).fetchone()
+        return row
+
+
+if sys.platform == "darwin":  # pragma: no cover
+
+    def _boot_id() -> str:
+        command = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
+        return subprocess.run(command, capture_output=True, check=False, text=True).stdout.strip()  # noqa: S603
+
+else:
+
+    def _boot_id() -> str:
+        try:
+            return _BOOT.read_text(encoding="ascii").strip()
+        except OSError:
+            return ""

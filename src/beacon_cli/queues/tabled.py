@@ -1,0 +1,392 @@
+"""A queue in tables that one process at a time may change: the operations of `ports.Store`, over `tables.Tables`.
+
+Must not know where the tables are kept; `memory` and `sqlite` are two places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from beacon_cli import granting
+from beacon_cli.errors import QueueError
+from beacon_cli.queues import usage
+from beacon_cli.queues.tables import Tables, Tally
+from beacon_cli.tickets import (
+    POISON,
+    Answer,
+    Caps,
+    Entered,
+    Entrance,
+    FailedExecution,
+    Granted,
+    HowEnded,
+    LogEntry,
+    LogKind,
+    NotYet,
+    Order,
+    Part,
+    Refused,
+    RegionLine,
+    Request,
+    Service,
+    Snapshot,
+    Ticket,
+    TicketState,
+    Unknown,
+    Waiting,
+    Warm,
+)
+
+KEPT_SERVICES = 100
+"""How many turns of the past each region remembers."""
+
+
+class TabledStore:
+    """See `ports.Store`. `clock` is the store's own, `wall` gives the times for people; both in seconds."""
+
+    def __init__(self, tables: Tables, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._tables = tables
+        self._clock = clock
+        self._wall = wall
+
+    def close(self) -> None:
+        """See `ports.Store.close`."""
+        self._tables.close()
+
+    def agree(self, caps: Caps) -> Caps:
+        """See `ports.Store.agree`."""
+        with self._tables.transaction():
+            kept = self._tables.caps()
+            if kept is None:
+                self._set_caps(caps)
+            return kept or caps
+
+    def set_caps(self, caps: Caps) -> None:
+        """See `ports.Store.set_caps`."""
+        with self._tables.transaction():
+            self._sweep()
+            if count := len(self._tables.tickets()):
+                raise QueueError(f"{count} tickets are in the queue: change its caps when it is empty")
+            self._set_caps(caps)
+
+    def enter(self, request: Request) -> Entrance:
+        """See `ports.Store.enter`."""
+        with self._tables.transaction():
+            caps = self._caps()
+            self._sweep()
+            mine = next(iter(self._tables.tickets(run_id=request.run_id, region=request.region)), None)
+            if mine is not None and mine.holder == request.holder:
+                return Entered(mine.id, mine.token)
+            if mine is not None and mine.state is TicketState.HOLDING:
+                self._lose(mine)
+            lost = self._tables.lost().get((request.run_id, request.region), 0)
+            if reason := granting.refusal(caps, request, lost):
+                if mine is not None:
+                    self._let_die(mine, reason)
+                return Refused(reason)
+            if mine is not None:
+                return self._inherit(mine, request)
+            if reason := usage.waiting(caps, request, self._tables.tickets(user=request.user)):
+                return NotYet(reason)
+            return self._new(caps, request)
+
+    def claim(self, ticket: int, holder: str) -> Answer:
+        """See `ports.Store.claim`."""
+        with self._tables.transaction():
+            self._sweep()
+            mine = self._tables.ticket(ticket)
+            if mine is None or mine.holder != holder:
+                return Unknown()
+            if mine.state is TicketState.HOLDING:
+                return Granted(mine.token)
+            if mine.cancelled_by:
+                self._remove(mine, LogKind.LEFT, {}, detail="cancelled")
+                return Unknown(mine.cancelled_by)
+            verdict = self._scene().judge(mine, self._tables.waited_in())
+            if isinstance(verdict, Waiting):
+                return verdict
+            return self._grant(mine, verdict)
+
+    def renew(self, holder: str) -> tuple[Order, ...]:
+        """See `ports.Store.renew`."""
+        with self._tables.transaction(durable=False):
+            self._sweep()
+            expires = self._clock() + self._caps().lease_seconds
+            mine = self._tables.tickets(holder=holder)
+            for each in mine:
+                self._put(each, expires=expires)
+            return tuple(granting.order(each) for each in mine)
+
+    def hold(self, ticket: int, token: int, pools: Mapping[str, int]) -> bool:
+        """See `ports.Store.hold`."""
+        with self._tables.transaction():
+            mine = self._lease(ticket, token)
+            if mine is None:
+                return False
+            self._tell_of(LogKind.POOLS, self._put(mine, pools=dict(pools)))
+            return True
+
+    def note(
+        self,
+        ticket: int,
+        token: int,
+        *,
+        placed: Collection[str] = (),
+        ended: Collection[str] = (),
+        question: str | None = None,
+        working: Collection[str] | None = None,
+    ) -> bool:
+        """See `ports.Store.note`."""
+        with self._tables.transaction(durable=False):
+            mine = self._lease(ticket, token)
+            if mine is None:
+                return False
+            over = frozenset(ended)
+            self._put(
+                mine,
+                calls=tuple(dict.fromkeys(each for each in (*mine.calls, *placed) if each not in over)),
+                question=mine.question if question is None else question,
+                working=mine.working if working is None else tuple(working),
+            )
+            return True
+
+    def leave(self, ticket: int, token: int, part: Part, warm: Mapping[str, int]) -> bool:
+        """See `ports.Store.leave`."""
+        with self._tables.transaction():
+            mine = self._tables.ticket(ticket)
+            if mine is None or mine.token != token or mine.state is TicketState.RECLAIMING:
+                return False
+            self._remove(mine, LogKind.LEFT, warm, detail=part.how)
+            if mine.is_active:
+                self._count(mine, part)
+            return True
+
+    def cancel(self, run_id: str, region: str | None, by: str) -> tuple[str, ...]:
+        """See `ports.Store.cancel`."""
+        with self._tables.transaction():
+            found = [each for each in self._tables.tickets(run_id=run_id) if region in {None, each.region}]
+            for each in found:
+                self._tell_of(LogKind.CANCELLED, self._put(each, cancelled_by=by), detail=by)
+            return tuple(sorted(each.region for each in found))
+
+    def pause(self, region: str, *, paused: bool) -> None:
+        """See `ports.Store.pause`."""
+        with self._tables.transaction():
+            tally = self._tables.tally(region)
+            self._tables.put_tally(region, msgspec.structs.replace(tally, paused=paused))
+            self._tell(LogKind.PAUSED if paused else LogKind.UNPAUSED, region=region)
+
+    def reclaim(self, ticket: int, holder: str) -> Ticket | None:
+        """See `ports.Store.reclaim`."""
+        with self._tables.transaction():
+            dead, now = self._tables.ticket(ticket), self._clock()
+            if dead is None or not dead.is_active:
+                return None
+            is_mine = dead.state is TicketState.RECLAIMING and dead.holder == holder
+            if dead.expires >= now and not is_mine:
+                return None
+            expires = now + self._caps().lease_seconds
+            dead = self._put(dead, state=TicketState.RECLAIMING, holder=holder, expires=expires)
+            self._tell_of(LogKind.RECLAIMING, dead)
+            return dead
+
+    def reclaimed(self, ticket: int, holder: str, warm: Mapping[str, int]) -> bool:
+        """See `ports.Store.reclaimed`."""
+        with self._tables.transaction():
+            dead = self._tables.ticket(ticket)
+            if dead is None or dead.state is not TicketState.RECLAIMING or dead.holder != holder:
+                return False
+            self._lose(dead)
+            self._remove(dead, LogKind.RECLAIMED, warm)
+            return True
+
+    def gone(self, region: str, pool: str) -> None:
+        """See `ports.Store.gone`."""
+        with self._tables.transaction():
+            for each in self._tables.warm():
+                if (each.region, each.pool) == (region, pool):
+                    self._tables.remove_warm(region, pool)
+                    self._tell(LogKind.WARM_GONE, region=region, warm={pool: each.gpus})
+
+    def release(self, run_id: str) -> bool:
+        """See `ports.Store.release`."""
+        with self._tables.transaction():
+            regions = [region for run, region in self._tables.lost() if run == run_id]
+            for region in regions:
+                self._tables.set_lost(run_id, region, 0)
+            if regions:
+                self._tell(LogKind.RELEASED, run_id=run_id)
+            return bool(regions)
+
+    def failures(self) -> tuple[FailedExecution, ...]:
+        """See `ports.Store.failures`."""
+        with self._tables.transaction(writes=False):
+            return tuple(self._tables.failures())
+
+    def set_aside(self) -> dict[str, tuple[str, ...]]:
+        """See `ports.Store.set_aside`."""
+        with self._tables.transaction(writes=False):
+            aside: dict[str, tuple[str, ...]] = {}
+            for (run_id, region), count in sorted(self._tables.lost().items()):
+                if count >= POISON:
+                    aside[run_id] = (*aside.get(run_id, ()), region)
+            return aside
+
+    def snapshot(self) -> Snapshot:
+        """See `ports.Store.snapshot`."""
+        with self._tables.transaction(writes=False):
+            now, active, warm = self._clock(), self._tables.active(), self._tables.warm()
+            names = {*self._tables.tallied(), *self._tables.waited_in()}
+            names |= {each.region for each in active} | {each.region for each in warm}
+            lines = {
+                name: self._line(
+                    name,
+                    active=tuple(each for each in active if each.region == name),
+                    waiting=tuple(each for each in self._tables.waiting(name) if each.expires >= now),
+                    warm=tuple(each for each in warm if each.region == name),
+                )
+                for name in sorted(names)
+            }
+            return Snapshot(at=self._wall(), now=now, caps=self._caps(), regions=lines)
+
+    def log(self, since: int = 0) -> Iterable[LogEntry]:
+        """See `ports.Store.log`."""
+        with self._tables.transaction(writes=False):
+            return self._tables.log(since)
+
+    def _caps(self) -> Caps:
+        return self._tables.caps() or Caps()
+
+    def _set_caps(self, caps: Caps) -> None:
+        self._tables.set_caps(caps)
+        self._tell(LogKind.CAPS, caps=caps)
+
+    def _line(
+        self, name: str, *, active: tuple[Ticket, ...], waiting: tuple[Ticket, ...], warm: tuple[Warm, ...]
+    ) -> RegionLine:
+        tally = msgspec.structs.asdict(self._tables.tally(name))
+        return RegionLine(region=name, active=active, waiting=waiting, warm=warm, **tally)
+
+    def _scene(self) -> granting.Scene:
+        return granting.Scene(
+            caps=self._caps(),
+            now=self._clock(),
+            active=self._tables.active(),
+            warm=self._tables.warm(),
+            paused=frozenset(each for each in self._tables.tallied() if self._tables.tally(each).paused),
+            waiting=self._tables.waiting,
+            position=self._tables.position,
+            held=self._held,
+        )
+
+    def _held(self, ticket: Ticket) -> str:
+        caps = self._caps()
+        if caps.jobs_running is None and caps.executions_per_hour is None:
+            return ""
+        asked = self._tables.asked(ticket.user, self._clock() - usage.HOUR)
+        return usage.held(caps, ticket, self._tables.tickets(user=ticket.user), asked)
+
+    def _new(self, caps: Caps, request: Request) -> Entered:
+        now = self._clock()
+        ticket = granting.ticket(
+            request,
+            caps,
+            number=self._tables.number(),
+            entered=self._tables.entered(now),
+            now=now,
+            at=self._wall(),
+        )
+        self._tables.put(ticket)
+        self._tell_of(LogKind.ENTERED, ticket)
+        return Entered(ticket.id)
+
+    def _inherit(self, mine: Ticket, request: Request) -> Entered | NotYet:
+        """Let a run that is resumed take up its own ticket, or its lease if that is large enough."""
+        if mine.state is TicketState.RECLAIMING or (mine.is_active and mine.gpus < request.gpus):
+            self._let_die(mine, "")
+            return NotYet("what the run left behind has to end first", (mine.id,))
+        token, gpus, pools = 0, request.gpus, request.pools
+        if mine.is_active:
+            token, gpus, pools = self._tables.number(), mine.gpus, mine.pools
+        mine = self._put(
+            mine,
+            holder=request.holder,
+            user=request.user,
+            token=token,
+            gpus=gpus,
+            pools=pools,
+            models=request.models,
+            executions=request.executions,
+            expires=self._clock() + self._caps().lease_seconds,
+            cancelled_by="",
+        )
+        self._tell_of(LogKind.INHERITED, mine)
+        return Entered(mine.id, token)
+
+    def _let_die(self, mine: Ticket, reason: str) -> None:
+        """Have a ticket reclaimed, or taken away, as if it had not been renewed."""
+        if mine.state is not TicketState.RECLAIMING:
+            self._put(mine, expires=self._clock() - self._caps().lease_seconds)
+        if reason:
+            self._tell_of(LogKind.SET_ASIDE, mine, detail=reason)
+
+    def _grant(self, mine: Ticket, passed: tuple[int, ...]) -> Granted:
+        for each in self._tables.warm():
+            if granting.takes_over(mine, each):
+                self._tables.remove_warm(each.region, each.pool)
+        granted = self._put(mine, state=TicketState.HOLDING, token=self._tables.number(), started_at=self._wall())
+        self._tables.add_asked(mine.user, self._clock(), mine.executions)
+        self._tell_of(LogKind.GRANTED, granted, passed=passed)
+        return Granted(granted.token)
+
+    def _remove(self, ticket: Ticket, kind: LogKind, warm: Mapping[str, int], *, detail: str = "") -> None:
+        self._tables.remove(ticket.id)
+        left = dict(warm) if ticket.is_active else {}
+        for pool, gpus in left.items():
+            self._tables.put_warm(Warm(region=ticket.region, pool=pool, gpus=gpus, since=self._clock()))
+        self._tell_of(kind, ticket, warm=left, detail=detail)
+
+    def _count(self, mine: Ticket, part: Part) -> None:
+        tally, asked = self._tables.tally(mine.region), part.succeeded + part.failed
+        services = (*tally.services, Service(asked, part.seconds))[-KEPT_SERVICES:]
+        self._tables.put_tally(
+            mine.region,
+            Tally(
+                paused=tally.paused,
+                completed=tally.completed + (part.how is HowEnded.COMPLETED),
+                failed=tally.failed + (part.how is HowEnded.FAILED),
+                succeeded_executions=tally.succeeded_executions + part.succeeded,
+                failed_executions=tally.failed_executions + part.failed,
+                services=services if asked else tally.services,
+            ),
+        )
+        self._tables.put_failures(mine.run_id, mine.region, part.failures)
+        self._tables.set_lost(mine.run_id, mine.region, 0)
+
+    def _lose(self, ticket: Ticket) -> None:
+        lost = self._tables.lost().get((ticket.run_id, ticket.region), 0)
+        self._tables.set_lost(ticket.run_id, ticket.region, lost + 1)
+
+    def _sweep(self) -> None:
+        """Take away what waits and was not renewed in time."""
+        for each in self._tables.overdue(self._clock()):
+            self._tables.remove(each.id)
+            self._tell_of(LogKind.EXPIRED, each)
+
+    def _lease(self, ticket: int, token: int) -> Ticket | None:
+        mine = self._tables.ticket(ticket)
+        return mine if mine and mine.state is TicketState.HOLDING and mine.token == token else None
+
+    def _put(self, ticket: Ticket, **changes: Any) -> Ticket:
+        changed = msgspec.structs.replace(ticket, **changes)
+        self._tables.put(changed)
+        return changed
+
+    def _tell_of(self, kind: LogKind, ticket: Ticket, **more: Any) -> None:
+        self._tell(kind, **granting.told(ticket), **more)
+
+    def _tell(self, kind: LogKind, **more: Any) -> None:
+        self._tables.append(LogEntry(seq=0, at=self._wall(), kind=kind, **more))

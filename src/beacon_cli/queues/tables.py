@@ -1,0 +1,116 @@
+"""The tables of a queue, as a port: what `tabled` needs of the place where they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+
+from beacon_cli.tickets import Caps, FailedExecution, LogEntry, Service, Ticket, Warm
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """What a region remembers beside its tickets."""
+
+    paused: bool = False
+    completed: int = 0
+    failed: int = 0
+    succeeded_executions: int = 0
+    failed_executions: int = 0
+    services: tuple[Service, ...] = ()
+
+
+class Tables(Protocol):
+    """Where a queue is kept. All but `transaction` and `close` are called within a transaction."""
+
+    def transaction(self, *, writes: bool = True, durable: bool = True) -> AbstractContextManager[None]:
+        """The body sees and changes the tables alone, and wholly or not at all.
+
+        With `durable` what was changed survives a power cut from then on; without, a killed process.
+        """
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+    def caps(self) -> Caps | None:
+        """The caps, once they are set."""
+
+    def set_caps(self, caps: Caps) -> None:
+        """Set the caps."""
+
+    def number(self) -> int:
+        """The next number, higher than every one before."""
+
+    def entered(self, now: float) -> float:
+        """The time of an entry: now, and never before one that was given out."""
+
+    def ticket(self, number: int) -> Ticket | None:
+        """The ticket with this number."""
+
+    def tickets(self, *, run_id: str = "", region: str = "", user: str = "", holder: str = "") -> list[Ticket]:
+        """The tickets of which all that is given holds, by number."""
+
+    def active(self) -> list[Ticket]:
+        """Those that reserve GPUs, by number."""
+
+    def overdue(self, now: float) -> list[Ticket]:
+        """Those that wait and were not renewed in time, by number."""
+
+    def waiting(self, region: str) -> Iterator[Ticket]:
+        """Those that wait in a region and are not cancelled, in their order."""
+
+    def position(self, ticket: Ticket) -> int:
+        """The place of one of them, from 1."""
+
+    def waited_in(self) -> list[str]:
+        """The regions in which any of them waits."""
+
+    def put(self, ticket: Ticket) -> None:
+        """Keep a ticket, in place of the one with its number."""
+
+    def remove(self, number: int) -> None:
+        """Forget a ticket."""
+
+    def tally(self, region: str) -> Tally:
+        """What a region remembers."""
+
+    def put_tally(self, region: str, tally: Tally) -> None:
+        """Have a region remember."""
+
+    def tallied(self) -> list[str]:
+        """The regions that remember anything."""
+
+    def warm(self) -> list[Warm]:
+        """Every warm pool, by region and pool."""
+
+    def put_warm(self, warm: Warm) -> None:
+        """Keep a warm pool, in place of the one of its name."""
+
+    def remove_warm(self, region: str, pool: str) -> None:
+        """Forget a warm pool."""
+
+    def lost(self) -> dict[tuple[str, str], int]:
+        """How many holders each run (by id) has lost in each region."""
+
+    def set_lost(self, run_id: str, region: str, count: int) -> None:
+        """How many it has lost now."""
+
+    def failures(self) -> list[FailedExecution]:
+        """The executions that failed for good, by time and id."""
+
+    def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
+        """Keep these in place of all of the run's in the region."""
+
+    def asked(self, user: str, since: float) -> int:
+        """How many executions a user's turns were granted since then."""
+
+    def add_asked(self, user: str, now: float, executions: int) -> None:
+        """Count these too."""
+
+    def log(self, since: int) -> list[LogEntry]:
+        """The log's entries after this number."""
+
+    def append(self, entry: LogEntry) -> None:
+        """Write an entry, which gets the next number."""

@@ -1,0 +1,38 @@
+"""The limits of each user: which of them holds a request or a ticket back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from beacon_cli.names import quoted
+from beacon_cli.tickets import Caps, Request, Ticket
+
+HOUR = 3600.0
+
+
+def waiting(caps: Caps, request: Request, tickets: Iterable[Ticket]) -> str:
+    """Why the user may not have one more run waiting; empty if they may. A run that is in the queue may go on."""
+    if caps.jobs_waiting is None:
+        return ""
+    runs = {each.run_id for each in tickets if each.user == request.user}
+    active = {each.run_id for each in tickets if each.user == request.user and each.is_active}
+    if request.run_id in runs or len(runs - active) < caps.jobs_waiting:
+        return ""
+    waits = len(runs - active)
+    return f"jobs of user {quoted(request.user)} that wait: {waits}; allowed: {caps.jobs_waiting}"
+
+
+def held(caps: Caps, ticket: Ticket, tickets: Iterable[Ticket], asked: int) -> str:
+    """Why a user's limits hold a ticket back, empty if not. `asked`: executions granted in the last hour."""
+    if caps.jobs_running is not None:
+        running = {each.run_id for each in tickets if each.user == ticket.user and each.is_active} - {
+            ticket.run_id
+        }
+        if len(running) >= caps.jobs_running:
+            return f"jobs of user {quoted(ticket.user)} that run: {len(running)}; allowed: {caps.jobs_running}"
+    if caps.executions_per_hour is not None and asked + ticket.executions > caps.executions_per_hour:
+        return (
+            f"executions of user {quoted(ticket.user)} within the hour: {asked}, and {ticket.executions} more"
+            f" here; allowed: {caps.executions_per_hour}"
+        )
+    return ""
