@@ -12,6 +12,7 @@ import os
 import sys
 from functools import partial
 
+import msgspec
 import numpy as np
 import pytest
 from tests.support import planted
@@ -20,6 +21,7 @@ from tests.support.planted import Container, Planted
 from beacon_cli.evidence import effects
 from beacon_cli.evidence.findings import Outcome
 from beacon_cli.evidence.permutation import assignments
+from beacon_cli.model import Measure
 
 FULL = os.environ.get("BEACON_EVIDENCE") == "full"
 SETS = 1_000 if FULL else 300
@@ -124,3 +126,28 @@ def test_three_regions_keep_their_word() -> None:
     """The omnibus test over three regions alarms no more often than it should."""
     shares, _, _ = simulated(Planted(starts=4, groups=3, prompts=50, container_sd=0.3), planted.whole, SETS // 5)
     assert shares[Outcome.DIFFERENCE] <= at_most(0.05, SETS // 5)
+
+
+@pytest.mark.parametrize(("shift", "container_sd"), [(0.0, 0.5), (2.0, 0.3)])
+def test_distances_keep_their_word_too(shift: float, container_sd: float) -> None:
+    """Between minus within: few alarms where nothing differs, and the jackknife's intervals are wide enough."""
+    sets, truth = SETS // 4, Planted(prompts=50)
+    rng, points, weights = np.random.default_rng(1), *np.polynomial.hermite_e.hermegauss(21)
+    plain, _ = truth.pool(planted.whole)
+    texts = [[msgspec.structs.replace(each, text=text) for each in plain] for text in ("no", "yes")]
+    alarms = covered = 0
+    for _ in range(sets):
+        logits = rng.standard_normal(truth.prompts) + np.array([[0.0], [shift]])
+        moved = logits[:, None, :] + container_sd * rng.standard_normal((2, truth.starts, 1))
+        said = (rng.random(moved.shape) < 1 / (1 + np.exp(-moved))).ravel().astype(int).tolist()
+        one, other = (1 / (1 + np.exp(-(logits[..., None] + container_sd * points)))) @ weights / weights.sum()
+        true_gap = float(
+            ((one - other) ** 2).mean()
+        )  # what two answers differ beyond what answers of one group do
+        answers = [texts[word][place] for place, word in enumerate(said)]
+        found = planted.figures(answers, truth.groups, truth.prompts, Measure.EXACT_MATCH)
+        alarms += found.p is not None and found.p <= 0.05
+        covered += found.low is not None and found.high is not None and found.low <= true_gap <= found.high
+    assert shift or alarms / sets <= at_most(0.05, sets)
+    assert not shift or alarms / sets >= 0.9
+    assert covered / sets >= 0.93

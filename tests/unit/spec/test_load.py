@@ -132,7 +132,7 @@ def test_a_region_has_several_names(load_text: LoadText, typed: str, meant: str)
 
 
 def test_container_starts_make_repeats(load_text: LoadText) -> None:
-    """A design of so many container starts asks each question at least so often, and never less than the job says."""
+    """A design of so many container starts asks each question at least so often, or as often as the job says."""
     assert load_text(BASE + "design: {container_starts: 5}\n").repeats == 5
     assert load_text(BASE + "repeats: 7\ndesign: {container_starts: 5}\n").repeats == 7
     assert load_text(BASE).design == DesignRule()
