@@ -5,14 +5,15 @@ Knows the ports and the engine; which adapters stand behind them is `wiring`'s b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable
 
 import anyio
 
 from beacon_cli import engine
 from beacon_cli import events as ev
+from beacon_cli.counts import RegionState
 from beacon_cli.plan import Plan
-from beacon_cli.ports import Display, Executor, Journal, Queue
+from beacon_cli.ports import Executor, Journal, Listener, Queue
 from beacon_cli.results import Standings
 from beacon_cli.rows import Status, tally
 
@@ -20,17 +21,21 @@ from beacon_cli.rows import Status, tally
 class Recorder:
     """Keeps the events: on disk before on screen. `emit` is what the engine is given."""
 
-    def __init__(self, journal: Journal, standings: Standings, displays: Sequence[Display]) -> None:
+    def __init__(self, journal: Journal, standings: Standings, listeners: Iterable[Listener]) -> None:
         self.standings = standings
         self._journal = journal
-        self._displays = displays
+        self._listeners = list(listeners)
+
+    def add(self, listener: Listener) -> None:
+        """Tell this one too, from now on, and before all others."""
+        self._listeners.insert(0, listener)
 
     async def emit(self, event: ev.Event) -> None:
         """See `ports.Emit`."""
         await self._journal.append(event)
         self.standings.apply(event)
-        for display in self._displays:
-            await display.handle(event, self.standings)
+        for listener in self._listeners:
+            await listener.handle(event, self.standings)
 
 
 async def conduct(
@@ -78,6 +83,9 @@ async def conduct(
         if limit.cancelled_caught and standings.interrupted is None:
             await recorder.emit(ev.RunInterrupted(at=clock(), reason="limits.run_timeout"))
         group.cancel_scope.cancel()
+    stopped = [region for region in standings.regions.values() if region.state is RegionState.STOPPED]
+    if stopped and standings.interrupted is None:
+        await recorder.emit(ev.RunInterrupted(at=clock(), reason=stopped[0].reason))
     await recorder.emit(_closing(standings, clock(), anyio.current_time() - began))
     return standings
 

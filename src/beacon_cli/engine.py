@@ -118,8 +118,12 @@ async def _in_turn(region: Region, crew: _Crew) -> None:
         asked = crew.clock()
         groups = crew.outstanding(region)
         async with crew.queue.turn(region, groups[0].models, sum(group.executions for group in groups)) as turn:
-            await crew.emit(ev.RegionStarted(at=crew.clock(), region=region.id, waited=crew.clock() - asked))
-            over = await _RegionWork(region, crew).carry_out(groups, turn)
+            if isinstance(turn, Over):
+                over = turn
+            else:
+                waited = crew.clock() - asked
+                await crew.emit(ev.RegionStarted(at=crew.clock(), region=region.id, waited=waited))
+                over = await _RegionWork(region, crew).carry_out(groups, turn)
         if over is not None:
             await crew.emit(ev.TurnLost(at=crew.clock(), region=region.id, reason=over.reason, final=over.final))
     if over is None:

@@ -103,39 +103,39 @@ class Scene:
                 yield each.id
 
     def _lack_here(self, ticket: Ticket) -> Waiting | None:
-        reserved = self._reserved(ticket.region) + self._before(ticket, ticket.region)
-        room = self._caps.gpus_per_region - ticket.gpus - reserved
+        before = self._before(ticket, ticket.region)
+        room = self._caps.gpus_per_region - ticket.gpus - self._reserved(ticket.region) - _gpus(before)
         if room < 0:
             return self._wait(ticket, Why.GPUS, f"the GPUs of region {ticket.region} are in use")
-        idle = [each for each in self._idle(ticket) if each.region == ticket.region]
+        idle = [each for each in self._idle((ticket, *before)) if each.region == ticket.region]
         if cool := _surplus(idle, room):
             return self._wait(ticket, Why.GPUS, "idle containers of other models are still there", cool)
         return None
 
     def _lack_over_all(self, ticket: Ticket, regions: Iterable[str]) -> Waiting | None:
-        reserved = sum(each.gpus for each in self._active) + sum(self._before(ticket, each) for each in regions)
-        room = self._caps.gpus_total - ticket.gpus - reserved
+        before = [each for region in regions for each in self._before(ticket, region)]
+        room = self._caps.gpus_total - ticket.gpus - _gpus(self._active) - _gpus(before)
         if room < 0:
             return self._wait(ticket, Why.TOTAL, "the GPUs of the workspace are in use")
-        if cool := _surplus(self._idle(ticket), room):
+        if cool := _surplus(self._idle((ticket, *before)), room):
             return self._wait(ticket, Why.TOTAL, "idle containers in other regions are still there", cool)
         return None
 
     def _reserved(self, region: str) -> int:
-        return sum(each.gpus for each in self._active if each.region == region)
+        return _gpus(each for each in self._active if each.region == region)
 
-    def _before(self, ticket: Ticket, region: str) -> int:
-        """The GPUs that go to tickets of a region which come before this one and lack none in their own region."""
+    def _before(self, ticket: Ticket, region: str) -> list[Ticket]:
+        """The tickets of a region that come before this one and lack no GPU in their own region."""
         room = self._caps.gpus_per_region - self._reserved(region)
-        total = 0
+        before: list[Ticket] = []
         for each in self._next(region):
-            if place(each) < place(ticket) and total + each.gpus <= room:
-                total += each.gpus
-        return total
+            if place(each) < place(ticket) and _gpus(before) + each.gpus <= room:
+                before.append(each)
+        return before
 
-    def _idle(self, ticket: Ticket) -> list[Warm]:
-        """What is warm and would not be taken over by the ticket."""
-        return [each for each in self._warm if not takes_over(ticket, each)]
+    def _idle(self, tickets: Sequence[Ticket]) -> list[Warm]:
+        """What is warm and would not be taken over by any of these tickets."""
+        return [warm for warm in self._warm if not any(takes_over(each, warm) for each in tickets)]
 
     def _wait(self, ticket: Ticket, why: Why, reason: str, cool: tuple[Warm, ...] = ()) -> Waiting:
         dead = tuple(
@@ -149,6 +149,10 @@ class Scene:
 def takes_over(ticket: Ticket, warm: Warm) -> bool:
     """Whether the ticket's turn takes these containers over: they are of a pool that it reserves for."""
     return warm.region == ticket.region and warm.gpus <= ticket.pools.get(warm.pool, 0)
+
+
+def _gpus(tickets: Iterable[Ticket]) -> int:
+    return sum(each.gpus for each in tickets)
 
 
 def _surplus(warm: Sequence[Warm], room: int) -> tuple[Warm, ...]:

@@ -248,6 +248,30 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     order: int
 
 
+class PoolStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """How the containers of one pool stand at the provider now.
+
+    `alive` containers live (starting, idle and warm ones included) and each holds a GPU; `running` inputs run and
+    `backlog` inputs wait.
+    """
+
+    alive: int
+    running: int
+    backlog: int
+
+    @property
+    def empty(self) -> bool:
+        """No container lives, and no input is there for which one would be started."""
+        return not (self.alive or self.running or self.backlog)
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the containers of a pool stay warm: `seconds` idle, and `min_containers` of them for ever."""
+
+    seconds: int
+    min_containers: int = 0
+
+
 class ErrorKind(StrEnum):
     """What went wrong with an attempt, in one word; `INFRASTRUCTURE` says which kinds count for the breaker."""
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeAlias
 
 from beacon_cli.events import Event
-from beacon_cli.model import Execution, Model, Outcome, Region
+from beacon_cli.model import Execution, Model, Outcome, PoolStanding, Region, Window
 from beacon_cli.results import Standings
 from beacon_cli.tickets import (
     Answer,
@@ -66,6 +66,53 @@ class Executor(Protocol):
         Cancelling a call that has ended is no error and True. Returns within about 5 s; raises nothing.
         """
 
+    @property
+    def containers(self) -> Containers | None:
+        """The containers behind the cells, while the executor is open; None: it holds no GPU of the workspace."""
+
+
+class Containers(Protocol):
+    """The containers behind a run's cells, in pools. Each holds a GPU of the workspace while it lives.
+
+    A pool is what scales by itself at the provider: one function, or one class with its parameters. It is known by
+    a key: text that says everything needed to find the pool again from another process or machine. A key may come
+    from a shared store and is hostile until shown otherwise; what is no key is a pool that cannot be asked.
+
+    Nothing here raises, and each answer comes within about 10 s: a provider that cannot be asked is a value.
+    """
+
+    def pool(self, region: Region, model: Model) -> str:
+        """The key of the pool that this pair calls: the same text for the same pool, in every run and process.
+
+        Models that are asked through one function share its pool. Printable ASCII on one line.
+        """
+
+    def width(self, pool: str, inputs: int) -> int:
+        """How many containers the pool has at most while so many of its inputs are in flight.
+
+        One for a class with its parameters, which has to be deployed with `max_containers=1`; one for each input
+        of a function, which scales as it likes.
+        """
+
+    async def standing(self, pool: str) -> PoolStanding | None:
+        """How the pool stands now. None: the provider could not be asked, which says nothing about its GPUs."""
+
+    async def window(self, pool: str) -> Window | None:
+        """How long its containers stay warm now. None: the provider could not be asked.
+
+        To be kept on disk before `cool`, so that whoever comes after a crash can put it back.
+        """
+
+    async def cool(self, pool: str) -> Window | None:
+        """Let idle containers end as soon as the provider can: no minimum, and the least window that it takes.
+
+        What runs is left alone. Gives the window that held before; of a pool that is cool already, the least one:
+        the first is the one to keep. None: not known to be cool.
+        """
+
+    async def rewarm(self, pool: str, window: Window) -> bool:
+        """Put a window back as it was. False: not known to be back."""
+
 
 class Over(NamedTuple):
     """Why a turn ended before its work did; `final`: somebody asked for it, and the work is not to go on."""
@@ -90,8 +137,12 @@ class Turn(Protocol):
 class Queue(Protocol):
     """Says who may work in a region now. One for each run."""
 
-    def turn(self, region: Region, models: Sequence[Model], executions: int) -> AbstractAsyncContextManager[Turn]:
+    def turn(
+        self, region: Region, models: Sequence[Model], executions: int
+    ) -> AbstractAsyncContextManager[Turn | Over]:
         """Wait for the region's turn, hold it for the body, give it back after.
+
+        Gives why there is none, where somebody cancelled it or the queue refuses it.
 
         Args:
             region: where.
@@ -99,8 +150,7 @@ class Queue(Protocol):
             executions: how many are pending there.
 
         Raises:
-            QueueError: the run may not wait, or is refused; the message says why.
-            StoreError: the store failed.
+            StoreError: the store failed, and did not come back within a while.
         """
 
 
@@ -225,7 +275,17 @@ class Journal(Protocol):
         """
 
 
-class Display(Protocol):
+class Listener(Protocol):
+    """Is told of a run's events."""
+
+    async def handle(self, event: Event, standings: Standings) -> None:
+        """`event` is on disk and `standings` hold it. Whoever said it waits until this returns.
+
+        The same `standings` object is given each time; it is read here and between calls, never changed.
+        """
+
+
+class Display(Listener, Protocol):
     """Shows a run while it goes on. Used as `async with display:` around the run; its owner closes it.
 
     It is told of each event after the journal has it. What cannot be shown (a closed pipe, a full disk behind a

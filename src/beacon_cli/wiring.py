@@ -16,12 +16,13 @@ import msgspec
 
 from beacon_cli import settings as configuration
 from beacon_cli import spec as jobs
-from beacon_cli.errors import Fault, SpecError, UsageError
+from beacon_cli.errors import Fault, QueueError, SpecError, UsageError
 from beacon_cli.model import ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import printable, quoted
-from beacon_cli.ports import Display, Executor
+from beacon_cli.ports import Display, Executor, Store
 from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill
+from beacon_cli.tickets import Caps
 
 if TYPE_CHECKING:  # only a report needs it, and it takes milliseconds
     from beacon_cli.evidence.readings import Reader
@@ -151,6 +152,26 @@ def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextMa
             from beacon_cli.executors.simulated import SimulatedExecutor
 
             return SimulatedExecutor(spec.target, limits=spec.limits)
+
+
+def store(allowed: Settings, *, rehearsal: bool) -> Store:
+    """Where the queue is kept; rehearsals have one of their own.
+
+    Raises:
+        StoreError: it cannot be reached, or was written by a newer beacon.
+    """
+    if allowed.queue and not rehearsal:
+        raise QueueError("BEACON_QUEUE: no store of this kind yet")
+    from beacon_cli.queues import sqlite
+
+    return sqlite.store(allowed.home / ("rehearsals.db" if rehearsal else "queue.db"))
+
+
+def caps(allowed: Settings) -> Caps:
+    """What this configuration holds to be the workspace's caps."""
+    return msgspec.convert(
+        {"gpus_total": allowed.gpus_total, "gpus_per_region": allowed.gpus_per_region, **allowed.caps}, Caps
+    )
 
 
 def _emulated_target(target: OpenaiTarget, spec: Spec, emulator: Emulated) -> OpenaiTarget:

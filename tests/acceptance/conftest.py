@@ -25,7 +25,9 @@ Emulator: TypeAlias = Callable[..., AbstractContextManager[Mapping[str, str]]]
 def environment(tmp_path: Path) -> dict[str, str]:
     """Nothing of the developer's own: no credentials, no configuration, no runs."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("BEACON_", "MODAL_", "XDG_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("BEACON_", "GITHUB_", "MODAL_", "XDG_"))
     }
     return {
         **kept,

@@ -52,7 +52,7 @@ PLACES = (
     "beacon_cli.executors.modal:ModalExecutor.__aenter__",
     "beacon_cli.executors.modal:ModalExecutor.prepare",
     "beacon_cli.executors.modal:ModalExecutor.attempt",
-    "beacon_cli.executors.modal:outcome_of",
+    "beacon_cli.executors.modal.calls:outcome_of",
     "beacon_cli.emulator.server:running",
     "beacon_cli.display.plain:Telling.lines",
     "beacon_cli.display.summary:summary",

@@ -87,7 +87,7 @@ def keeping(request: pytest.FixtureRequest, anyio_backend: object) -> Open:  # n
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that ignores a gentle cancellation is given less time than in earnest."""
-    monkeypatch.setattr("beacon_cli.executors.modal._GENTLE", 0.3)
+    monkeypatch.setattr("beacon_cli.executors.modal.calls._GENTLE", 0.3)
 
 
 @pytest.fixture

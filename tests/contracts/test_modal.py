@@ -43,7 +43,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that ignores a gentle cancellation is given less time than in earnest."""
-    monkeypatch.setattr("beacon_cli.executors.modal._GENTLE", 0.3)
+    monkeypatch.setattr("beacon_cli.executors.modal.calls._GENTLE", 0.3)
 
 
 @pytest.fixture

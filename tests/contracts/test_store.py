@@ -203,6 +203,16 @@ class TestCaps:
         assert answer.why is Why.TOTAL
         assert [(each.region, each.pool) for each in answer.cool] == [("r1", "p1"), ("r1", "p2")]
 
+    def test_what_an_earlier_ticket_takes_over_is_not_cooled(self, given: Given) -> None:
+        """A job whose models are warm in every region gets them everywhere: none has to end for another."""
+        store, _ = given
+        for region in ("us", "eu", "asia"):
+            ticket, token = turn(store, "a", region)
+            assert store.leave(ticket, token, part(), {"p1": 1, "p2": 1, "p3": 1})
+        tickets = {region: enter(store, "b", region) for region in ("us", "eu", "asia")}
+        for region in ("asia", "eu", "us"):
+            assert granted(store, tickets[region], "b")
+
     def test_what_can_never_be_granted_is_refused(self, given: Given) -> None:
         """A request for more GPUs than a region has is refused at once, with the figures."""
         store, _ = given

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.rows import Prefixes, found, job, row, story
+from tests.support.stories import Prefixes, found, job, row, story
 
 from beacon_cli.evidence.answers import Exclusion, Place
 from beacon_cli.evidence.design import design, design_hash
@@ -19,7 +19,7 @@ from beacon_cli.model import Analysis, Context, JsonObject, Measure, Spec
 ROOT = Path(__file__).parents[2]
 STORY = """
 import msgspec
-from tests.support.rows import found, job, story
+from tests.support.stories import found, job, story
 spec = job(models=("a", "b"))
 print(msgspec.json.encode(found(story(spec, asia=0.5), spec)).decode())
 """

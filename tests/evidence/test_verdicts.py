@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import planted
 from tests.support.planted import Planted
-from tests.support.rows import job
+from tests.support.stories import job
 
 from beacon_cli.evidence.answers import Exclusion
 from beacon_cli.evidence.design import design, design_hash

@@ -54,6 +54,10 @@ class Scripted:
         self.cancelled: list[str] = []
         self.placed = 0
 
+    @property
+    def containers(self) -> None:
+        """It holds no GPU."""
+
     async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
         """Everything is there."""
 

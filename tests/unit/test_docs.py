@@ -17,7 +17,9 @@ from beacon_cli import errors, rows, settings, signals, spec
 from beacon_cli import events as ev
 from beacon_cli.behaviour.script import Effect
 from beacon_cli.display import jsonl
+from beacon_cli.exports.parquet import COLUMNS
 from beacon_cli.model import INFRASTRUCTURE, ErrorKind, JsonObject
+from beacon_cli.operations.exporting import Format
 from beacon_cli.plan import Plan
 from beacon_cli.results import Standings
 from beacon_cli.rows import Status
@@ -228,6 +230,18 @@ def test_every_exit_code_is_explained() -> None:
     kinds: list[type[errors.BeaconError]] = [errors.BeaconError, *errors.BeaconError.__subclasses__()]
     codes = [int(row[0]) for row in table("results.md", "Exit codes", first="code")]
     assert codes == sorted({0, *(kind.exit_code for kind in kinds), *(128 + each for each in signals.STOPPING)})
+
+
+def test_every_format_is_explained() -> None:
+    """docs/exports.md has a row for each format of `beacon export`."""
+    assert named(table("exports.md", "Exports", first="format")) == list(Format)
+
+
+def test_every_column_of_parquet_is_explained() -> None:
+    """The documented schema is the one that is written."""
+    assert {CODE.findall(row[0])[0]: row[1] for row in table("exports.md", "Parquet", first="column")} == dict(
+        COLUMNS
+    )
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -157,6 +157,26 @@ def test_a_minimum_is_started_ahead_and_kept() -> None:
     assert [event.at for event in run_out(subject) if isinstance(event, Gone)] == [1121]
 
 
+def test_a_shorter_window_holds_for_containers_that_are_idle_already() -> None:
+    """An idle container goes when the new window, from when it fell idle, is over; at once if that is past."""
+    for scaled_at, gone_at in [(35, 36), (50, 50)]:
+        subject = fleet()
+        subject.submit("p", "a", Work(seconds=4), 0)
+        run_out(subject, scaled_at)
+        told = subject.scale("p", Scaling(scaledown_window=2), scaled_at) + run_out(subject)
+        assert [(event.at, event.reason) for event in told if isinstance(event, Gone)] == [(gone_at, "idle")]
+
+
+def test_a_shorter_window_leaves_what_runs_alone_and_takes_it_when_it_ends() -> None:
+    """What runs or starts goes on; once it is done, its container goes after the new window."""
+    for scaled_at in (10, 32):
+        subject = fleet()
+        subject.submit("p", "a", Work(seconds=4), 0)
+        run_out(subject, scaled_at)
+        told = subject.scale("p", Scaling(scaledown_window=2), scaled_at) + run_out(subject)
+        assert [event.at for event in told if isinstance(event, Finished | Gone)] == [34, 36]
+
+
 class Workspace(RuleBasedStateMachine):
     """Submits, cancels and waits at will, and keeps its own account of what it was told."""
 
@@ -172,6 +192,7 @@ class Workspace(RuleBasedStateMachine):
         self.running: dict[str, str] = {}
         self.containers: dict[str, str] = {}
         self.latest = 0.0
+        self.maximum = dict.fromkeys(POOLS, 1)
 
     @rule(
         pool=st.sampled_from(POOLS),
@@ -217,6 +238,8 @@ class Workspace(RuleBasedStateMachine):
     @rule(pool=st.sampled_from(POOLS), minimum=st.integers(0, 2), maximum=st.integers(1, 3))
     def scale(self, pool: str, minimum: int, maximum: int) -> None:
         """Somebody changes a pool's scaling."""
+        self.take(self.fleet.advance(self.now))
+        self.maximum[pool] = maximum
         self.take(self.fleet.scale(pool, Scaling(min_containers=minimum, max_containers=maximum), self.now))
 
     def take(self, told: list[Happening]) -> None:
@@ -228,6 +251,7 @@ class Workspace(RuleBasedStateMachine):
                 case Booted(container=container, pool=pool):
                     self.containers[container] = pool
                     assert len(self.containers) <= GPUS
+                    assert list(self.containers.values()).count(pool) <= self.maximum[pool]
                 case Started(input=name, container=container):
                     assert self.lines[self.open[name]].pop(0) == name
                     assert self.containers[container] == self.open[name]
@@ -269,6 +293,8 @@ class Workspace(RuleBasedStateMachine):
     def teardown(self) -> None:
         """No input is lost: with nobody holding GPUs idle for ever, all that wait come to an end."""
         for pool in POOLS:
+            self.take(self.fleet.advance(self.now))
+            self.maximum[pool] = 1
             self.take(self.fleet.scale(pool, Scaling(), self.now))
         for _ in range(20 * (self.count + 5)):
             due = self.fleet.next_at()

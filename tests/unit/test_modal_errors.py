@@ -10,7 +10,8 @@ import modal.exception as sdk
 import pytest
 from grpclib.const import Status
 
-from beacon_cli.executors.modal import _end, _told
+from beacon_cli.executors.modal.border import told
+from beacon_cli.executors.modal.calls import end
 from beacon_cli.model import Cancelled, ErrorKind, Failed
 
 
@@ -57,7 +58,7 @@ from beacon_cli.model import Cancelled, ErrorKind, Failed
 )
 def test_each_exception_has_its_kind(error: Exception, kind: ErrorKind, transient: bool) -> None:  # noqa: FBT001
     """Kind and whether it may be tried again follow from the exception alone."""
-    outcome = _told(error)
+    outcome = told(error)
     assert isinstance(outcome, Failed)
     assert (outcome.kind, outcome.transient) == (kind, transient)
     assert outcome.message
@@ -66,12 +67,12 @@ def test_each_exception_has_its_kind(error: Exception, kind: ErrorKind, transien
 @pytest.mark.parametrize("text", ["", "Input was cancelled by user", "the function call was terminated"])
 def test_a_call_that_was_ended_is_cancelled(text: str) -> None:
     """The text that Modal gives for a cancelled call, or none, is a cancellation and no failure."""
-    assert isinstance(_told(sdk.RemoteError(text)), Cancelled)
+    assert isinstance(told(sdk.RemoteError(text)), Cancelled)
 
 
 def test_a_message_of_any_length_is_shortened() -> None:
     """A remote exception cannot fill the journal."""
-    outcome = _told(ValueError("x" * 10**6))
+    outcome = told(ValueError("x" * 10**6))
     assert isinstance(outcome, Failed)
     assert len(outcome.message) < 3000
 
@@ -118,7 +119,7 @@ async def test_only_what_the_provider_says_confirms_an_end(
 ) -> None:
     """A call counts as ended when the provider says so; a request that failed confirms nothing."""
     call: Any = _Call(cancel, get)
-    assert await _end(call, terminate=False) is ended
+    assert await end(call, terminate=False) is ended
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ Happening: TypeAlias = Booted | Started | Preempted | Finished | Gone
 
 
 class PoolStats(msgspec.Struct, frozen=True, kw_only=True):
-    """How a pool stands: inputs that wait, containers that live, inputs that run."""
+    """How a pool stands: inputs that wait, containers that live (starting and idle ones too), inputs that run."""
 
     backlog: int
     containers: int
@@ -134,8 +134,8 @@ class _Pool(msgspec.Struct, kw_only=True):
 
     def wanted(self) -> int:
         """How many more containers the pool would start now."""
-        demand = min(self.scaling.max_containers, self.running() + len(self.backlog))
-        return max(self.scaling.min_containers, demand) - len(self.containers)
+        demand = max(self.scaling.min_containers, self.running() + len(self.backlog))
+        return min(self.scaling.max_containers, demand) - len(self.containers)
 
 
 class Fleet:

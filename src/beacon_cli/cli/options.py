@@ -13,6 +13,13 @@ JobFile: TypeAlias = Annotated[
 Run: TypeAlias = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id or its beginning; the latest run if left out.")
 ]
+Answers: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="The run's id or its beginning, or the path of a results.jsonl; the latest run if left out.",
+    ),
+]
 UnfinishedRun: TypeAlias = Annotated[
     str,
     typer.Argument(metavar="RUN", help="The run's id or its beginning; the latest unfinished run if left out."),

@@ -1,6 +1,9 @@
-"""`beacon runs` and `show`: what was run, and what came of it."""
+"""`beacon runs`, `show` and `export`: what was run, what came of it, and its answers for others to read."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -9,7 +12,7 @@ from beacon_cli.cli import options
 
 def register(app: typer.Typer) -> None:
     """Give the application this file's commands."""
-    for command in (runs, show):
+    for command in (runs, show, export):
         app.command()(command)
 
 
@@ -25,3 +28,27 @@ def show(run: options.Run = "", *, json: options.Json = False) -> None:
     from beacon_cli.operations import looking
 
     looking.run(run, as_json=json)
+
+
+def export(
+    run: options.Answers = "",
+    *,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="jsonl, csv, parquet, json, markdown, junit or inspect.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write it there, not to stdout.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a run's answers in a form that other programs read."""
+    from beacon_cli.operations import exporting
+
+    exporting.export(run, form, output, force=force)

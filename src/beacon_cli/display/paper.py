@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from beacon_cli.disk import store_error
 from beacon_cli.display.clean import clean
 from beacon_cli.masking import credentials, masked
 
@@ -51,6 +53,24 @@ def tell(lines: Iterable[str]) -> None:
 def put(text: str, stream: IO[str]) -> None:
     """Print text that is safe already (JSON in ASCII), with a line end."""
     _quietly(lambda: stream.write(text + "\n"), stream)
+
+
+def pour(chunks: Iterable[bytes], stream: IO[str]) -> None:
+    """Write bytes that a program reads, as they come. A reader that has gone away ends it.
+
+    Raises:
+        StoreError: the stream cannot take them all; a part of an export must not pass for the whole.
+    """
+    try:
+        stream.flush()
+        for chunk in chunks:
+            stream.buffer.write(chunk)  # type: ignore[attr-defined]  # stdout has one
+        stream.flush()
+    except BrokenPipeError:
+        give_up(stream)
+    except OSError as error:
+        give_up(stream)
+        raise store_error(Path(stream.name), error) from error
 
 
 def _quietly(write: Callable[[], object], stream: IO[str]) -> None:

@@ -2,7 +2,9 @@
 
 Every line holds `event`, `at` (seconds since the epoch) and `mono` (monotonic seconds, comparable within one
 machine), then what the event is about. The events: `serving`, `placed`, `started`, `preempted`, `finished` (with
-`how`: done, crashed, timed_out, cancelled), `cancel_asked`, `refused`, `container_up`, `container_down`, `closed`.
+`how`: done, crashed, timed_out, cancelled), `cancel_asked`, `refused`, `container_up` (it takes its GPU and begins
+to start), `container_down` (it has given the GPU back), `scaled` (how a pool scales was changed), `closed`. The
+lines stand in the order of what happened, so the GPUs held at any moment can be counted from them alone.
 """
 
 from __future__ import annotations

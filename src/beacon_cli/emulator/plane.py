@@ -112,7 +112,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
         await self._answer(stream, self._cancel)
 
     async def FunctionGetCurrentStats(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-        """Count a function's inputs and containers."""
+        """Count a function's inputs and containers, those that start or stand idle included."""
         await self._answer(stream, self._stats)
 
     async def FunctionGetSchedulingParams(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
@@ -264,6 +264,8 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
         if settings.HasField("scaledown_window"):
             changes["scaledown_window"] = float(settings.scaledown_window)
         scaling = msgspec.structs.replace(scaling, **changes)
+        if scaling.min_containers > scaling.max_containers:
+            raise GRPCError(Status.INVALID_ARGUMENT, "min_containers is more than max_containers")
         self._provider.scale(target, scaling)
         return api_pb2.FunctionUpdateSchedulingParamsResponse(current_settings=autoscaler_settings(scaling))
 

@@ -161,6 +161,17 @@ class Provider:
         """Change the target's scaling; `scaledown_window` in the app's own seconds."""
         now = self._loop.time()
         self._know(target, now)
+        self._tick()
+        self._ledger.write(
+            "scaled",
+            now,
+            app=target.app.name,
+            region=target.app.region,
+            pool=target.pool,
+            min_containers=scaling.min_containers,
+            max_containers=scaling.max_containers,
+            scaledown_window=scaling.scaledown_window,
+        )
         self._happened(self._fleet.scale(target.pool, self._scaled(scaling), now))
 
     def close(self) -> None:

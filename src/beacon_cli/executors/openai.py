@@ -141,6 +141,10 @@ class OpenaiExecutor:
                 await endpoint.session.close()
             self._endpoints.clear()
 
+    @property
+    def containers(self) -> None:
+        """An endpoint's machines are its own: no GPU of the workspace is held."""
+
     async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
         """Find every key, and see whether every endpoint lets us in; see `ports.Executor.prepare`."""
         regions = list(dict.fromkeys(region.id for region, _ in cells))

@@ -92,6 +92,10 @@ class SimulatedExecutor:
     ) -> None:
         self._open.clear()
 
+    @property
+    def containers(self) -> None:
+        """They are played: no GPU of the workspace is held."""
+
     async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
         """Nothing needs to be resolved."""
 

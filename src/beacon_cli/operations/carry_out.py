@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 import msgspec
@@ -19,7 +21,7 @@ from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.evidence.design import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
-from beacon_cli.operations import looking
+from beacon_cli.operations import looking, noting, taking_turns
 from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
 from beacon_cli.plan import Plan
@@ -28,6 +30,7 @@ from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings, pending
 from beacon_cli.runs import RunFolder, Runs, RunState, make_folder, new_run_id
 from beacon_cli.settings import Settings
+from beacon_cli.turns.queueing import TicketQueue
 from beacon_cli.wiring import Show
 
 FAILED = 3
@@ -96,11 +99,23 @@ def _is_rehearsal(order: Order, spec: Spec) -> bool:
 
 
 async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> int:
+    rehearsal = _is_rehearsal(order, plan.spec)
     async with AsyncExitStack() as stack:
         executor = await _prepared(
             stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
         )
         run_id = order.run_id or new_run_id(time.time(), random.random)
+        queue = await stack.enter_async_context(
+            taking_turns.queue(
+                run_id,
+                plan,
+                executor,
+                settings,
+                rehearsal=rehearsal,
+                priority=order.priority,
+                wait=order.wait,
+            )
+        )
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
         kept = await stack.enter_async_context(journal.create(folder.journal, disk))
@@ -110,14 +125,15 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             spec=plan.spec,
             planned=plan.planned,
             fingerprint=plan.fingerprint,
-            rehearsal=_is_rehearsal(order, plan.spec),
+            rehearsal=rehearsal,
             beacon=__version__,
             job_file=str(order.job.absolute()),
             selection=order.selection,
             design=design_hash(plan.spec),
         )
         standings = Standings()
-        code = await _carried_out(plan, opening, standings, executor, kept, folder, order)
+        means = _Means(plan, executor, queue, kept, folder)
+        code = await _carried_out(means, opening, standings, order)
     _summarise(standings, folder, order.show)
     return code
 
@@ -139,6 +155,17 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             rehearsal_speed=continuation.speed if began.rehearsal else None,
             output=continuation.output,
         )
+        queue = await stack.enter_async_context(
+            taking_turns.queue(
+                began.run_id,
+                plan,
+                executor,
+                settings,
+                rehearsal=began.rehearsal,
+                priority=continuation.priority,
+                wait=continuation.wait,
+            )
+        )
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
         opening = ev.RunResumed(
             at=time.time(),
@@ -148,7 +175,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             beacon=__version__,
             again=continuation.again,
         )
-        code = await _carried_out(plan, opening, past, executor, kept, folder, continuation)
+        code = await _carried_out(_Means(plan, executor, queue, kept, folder), opening, past, continuation)
     _summarise(past, folder, continuation.show)
     return code
 
@@ -193,31 +220,42 @@ async def _prepared(
     return executor
 
 
+class _Means(NamedTuple):
+    """What a run is carried out with, all of it open. Without `queue` nobody waits for a turn."""
+
+    plan: Plan
+    executor: Executor
+    queue: TicketQueue | None
+    journal: Journal
+    folder: RunFolder
+
+
 async def _carried_out(
-    plan: Plan,
+    means: _Means,
     opening: ev.RunStarted | ev.RunResumed,
     standings: Standings,
-    executor: Executor,
-    kept: Journal,
-    folder: RunFolder,
     asked: Order | Continuation,
 ) -> int:
     """Conduct the run and write its results, listening to signals all the while; gives the exit code."""
     stop = Stop(opening.run_id, standings)
     with stop.caught():
         try:
-            async with wiring.display(asked.show) as display:
+            async with wiring.display(asked.show) as display, AsyncExitStack() as stack:
+                recorder = conduct.Recorder(means.journal, standings, [display])
+                if means.queue is not None:
+                    recorder.add(means.queue)
+                    await stack.enter_async_context(means.queue.open(recorder.emit, standings))
                 await conduct.conduct(
-                    plan,
+                    means.plan,
                     opening=opening,
-                    recorder=conduct.Recorder(kept, standings, [display]),
-                    queue=OpenQueue(),
-                    executor=executor,
+                    recorder=recorder,
+                    queue=means.queue or OpenQueue(),
+                    executor=means.executor,
                     stops=stop.wishes(),
                     clock=time.time,
                     rand=random.random,
                 )
-            _write_results(folder, plan, asked.output)
+            _write_results(means.folder, means.plan, asked.output)
         except* StoreError as group:
             raise _resumable(group, opening.run_id, standings) from None
     return stop.exit_code if standings.interrupted else _code(standings)
@@ -244,3 +282,4 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
     looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout)
+    noting.note(standings, os.environ)

@@ -9,6 +9,7 @@ import msgspec
 from beacon_cli.errors import UsageError
 from beacon_cli.model import ModalTarget, OpenaiTarget, Schedule, Selection, SimulatedTarget, Spec
 from beacon_cli.names import quoted, suggestion
+from beacon_cli.tickets import Priority
 from beacon_cli.wiring import Show
 
 REHEARSAL_SPEED = 10.0
@@ -18,7 +19,8 @@ REHEARSAL_SPEED = 10.0
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What `beacon run` was asked for.
 
-    With `resume` it goes on with the latest run that the same command began, if that was interrupted.
+    With `resume` it goes on with the latest run that the same command began, if that was interrupted. Without
+    `wait` it does not begin where it would have to wait for a turn.
     """
 
     job: Path
@@ -29,6 +31,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     output: Path | None = None
     resume: bool = False
+    priority: Priority = Priority.NORMAL
+    wait: bool = True
     show: Show = Show()
 
 
@@ -44,6 +48,8 @@ class Continuation(msgspec.Struct, frozen=True, kw_only=True):
     amend: bool = False
     speed: float = REHEARSAL_SPEED
     output: Path | None = None
+    priority: Priority = Priority.NORMAL
+    wait: bool = True
     show: Show = Show()
 
 

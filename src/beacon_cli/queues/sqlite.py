@@ -21,6 +21,7 @@ import msgspec
 
 from beacon_cli.errors import StoreError
 from beacon_cli.queues import places
+from beacon_cli.queues.clocks import ticking
 from beacon_cli.queues.tabled import TabledStore
 from beacon_cli.queues.tables import Tally
 from beacon_cli.tickets import Caps, FailedExecution, LogEntry, Ticket, TicketState, Warm
@@ -53,12 +54,9 @@ CREATE TABLE log (seq INTEGER PRIMARY KEY, record BLOB);
 """
 
 
-def clock() -> float:
-    """Seconds since the machine was started, the same for all of its processes; sleep counts where it can."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-def store(path: Path, *, clock: Callable[[], float] = clock, wall: Callable[[], float] = time.time) -> TabledStore:
+def store(
+    path: Path, *, clock: Callable[[], float] = ticking, wall: Callable[[], float] = time.time
+) -> TabledStore:
     """The store in this file, which is made if there is none, readable by its owner alone.
 
     Raises:

@@ -1,0 +1,13 @@
+"""Attempts on Modal, through the real SDK, which is imported in this room and nowhere else.
+
+* `executor`: `ModalExecutor`, the port's adapter: connects, looks up what the job calls, places calls
+* `containers`: how the containers behind the cells stand, and how they are let go
+* `pools`: what a job calls, as a key that any process can read, and the SDK's handle for it
+* `calls`: waiting for a call that was placed, and ending it
+* `border`: what the SDK raises, and what is made of it
+* `bridge`: how coroutines of the SDK's own event loop are awaited and cancelled
+"""
+
+from beacon_cli.executors.modal.executor import ModalExecutor
+
+__all__ = ["ModalExecutor"]

@@ -1,0 +1,119 @@
+"""How the containers at Modal stand, and how they are let go; see `ports.Containers`.
+
+The three numbers come from `FunctionGetCurrentStats`. The SDK calls them live counts of inputs and containers and
+says no more: `alive` is its `num_total_runners` (`num_total_tasks` on the wire), which stood beside a count of
+*active* runners in earlier versions, so idle containers are in it. Whether one that still waits for its machine is
+in it too, only a live account can show: until then its input is in `backlog`, and `PoolStanding.empty` asks both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import modal
+from modal.types import FunctionAutoscalerSettings
+
+from beacon_cli.executors.modal.bridge import theirs
+from beacon_cli.executors.modal.pools import Handle, Pool, find
+from beacon_cli.model import ModalTarget, Model, PoolStanding, Region, Window
+
+LEAST_WINDOW = 2
+"""The shortest window that Modal takes, in seconds; the SDK refuses others (`autoscaler.update`, modal 1.6)."""
+_DEFAULT_WINDOW = 60
+"""What holds at Modal where a function sets none, in seconds."""
+_PATIENCE = 8.0
+"""How long one question may take, in seconds: the SDK itself would go on trying."""
+
+_Answer = TypeVar("_Answer")
+
+
+class ModalContainers:
+    """Asks over a client that is open; pools are looked up when they are first asked about."""
+
+    def __init__(self, target: ModalTarget, client: modal.Client) -> None:
+        self._target = target
+        self._client = client
+        self._found: dict[str, Handle] = {}
+
+    def pool(self, region: Region, model: Model) -> str:
+        """The key of the pair's pool; see `ports.Containers.pool`."""
+        return Pool.of(self._target, region, model).key()
+
+    def width(self, pool: str, inputs: int) -> int:
+        """See `ports.Containers.width`."""
+        parsed = Pool.parse(pool)
+        return 1 if parsed is not None and parsed.cls is not None else inputs
+
+    async def standing(self, pool: str) -> PoolStanding | None:
+        """See `ports.Containers.standing`; what the numbers mean stands at the head of this file."""
+        return await self._asked(pool, _standing, missing=PoolStanding(alive=0, running=0, backlog=0))
+
+    async def window(self, pool: str) -> Window | None:
+        """See `ports.Containers.window`."""
+        return await self._asked(pool, _window)
+
+    async def cool(self, pool: str) -> Window | None:
+        """Shorten the window and drop the minimum; see `ports.Containers.cool`. A redeploy undoes both."""
+        return await self._asked(pool, _cool)
+
+    async def rewarm(self, pool: str, window: Window) -> bool:
+        """Put both back; see `ports.Containers.rewarm`."""
+
+        async def rewarm(function: Handle) -> bool:
+            return _said(await _set(function, window)) == window
+
+        return await self._asked(pool, rewarm) or False
+
+    async def _asked(
+        self, key: str, question: Callable[[Handle], Awaitable[_Answer]], *, missing: _Answer | None = None
+    ) -> _Answer | None:
+        """What Modal answers; None where anything fails: to say why is the business of calls, not of counts.
+
+        `missing` is the answer for a pool that is not deployed: whatever it had is gone.
+        """
+        pool = Pool.parse(key)
+        if pool is None:
+            return None
+        with anyio.move_on_after(_PATIENCE):
+            try:
+                function = self._found.get(key) or await find(pool, self._client)
+                answer = await question(function)
+            except modal.exception.NotFoundError:
+                self._found.pop(key, None)
+                return missing
+            except Exception:  # noqa: BLE001 - whatever the SDK raises: not known
+                self._found.pop(key, None)  # an app that was stopped and deployed anew has other ids
+            else:
+                self._found[key] = function
+                return answer
+        return None
+
+
+async def _standing(function: Handle) -> PoolStanding:
+    stats = await theirs(function.get_current_stats.aio())
+    return PoolStanding(alive=stats.num_total_runners, running=stats.num_running_inputs, backlog=stats.backlog)
+
+
+async def _window(function: Handle) -> Window:
+    return _said(await theirs(function.autoscaler.settings.aio()))
+
+
+async def _cool(function: Handle) -> Window | None:
+    before = await _window(function)
+    least = Window(seconds=LEAST_WINDOW)
+    return before if _said(await _set(function, least)) == least else None
+
+
+async def _set(function: Handle, window: Window) -> FunctionAutoscalerSettings:
+    update = function.autoscaler.update.aio(scaledown_window=window.seconds, min_containers=window.min_containers)
+    settings: FunctionAutoscalerSettings = await theirs(update)
+    return settings
+
+
+def _said(settings: FunctionAutoscalerSettings) -> Window:
+    """The two settings that keep idle containers; `buffer_containers` does so only while inputs come."""
+    return Window(
+        seconds=settings.scaledown_window or _DEFAULT_WINDOW, min_containers=settings.min_containers or 0
+    )

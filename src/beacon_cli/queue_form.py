@@ -1,0 +1,90 @@
+"""The queue's status as `queue-status --json` and the server give it: the original system's form, with more in it.
+
+No field of the original is changed: `queues` by region in capitals; of each `region`, `queue_size`, `processing`,
+`current_job` (`job_id`, `model`, `region`, `queued_at`, `started_at`), `completed` and `failed`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from beacon_cli import forecast
+from beacon_cli.model import JsonObject
+from beacon_cli.tickets import RegionLine, Snapshot, Ticket, TicketState
+
+
+def to_record(snapshot: Snapshot, regions: Iterable[str]) -> JsonObject:
+    """The whole queue; `regions` (by id) are there whether anybody ever asked for them or not, and come first."""
+    names = list(dict.fromkeys([*regions, *snapshot.regions]))
+    lines = {name: snapshot.regions.get(name, RegionLine(region=name)) for name in names}
+    return {
+        "queues": {name.upper(): region(line, snapshot) for name, line in lines.items()},
+        "at": utc(snapshot.at),
+        "gpus": {"in_use": sum(line.gpus for line in lines.values()), "limit": snapshot.caps.gpus_total},
+    }
+
+
+def region(line: RegionLine, snapshot: Snapshot) -> JsonObject:
+    """One region's part of it."""
+    working = [each for each in line.active if each.state is TicketState.HOLDING]
+    starts = forecast.starts(snapshot)
+    return {
+        "region": line.region.upper(),
+        "queue_size": len(line.waiting),
+        "processing": bool(working),
+        "current_job": job(working[0]) if working else None,
+        "completed": line.completed,
+        "failed": line.failed,
+        "executions": {"succeeded": line.succeeded_executions, "failed": line.failed_executions},
+        "gpus": {
+            "in_use": line.gpus,
+            "idle": sum(each.gpus for each in line.warm),
+            "limit": snapshot.caps.gpus_per_region,
+        },
+        "paused": line.paused,
+        "jobs": [job(each) for each in working],
+        "reclaiming": [each.run_id for each in line.active if each.state is TicketState.RECLAIMING],
+        "waiting": [
+            waiting(each, position, starts.get(each.id)) for position, each in enumerate(line.waiting, start=1)
+        ],
+    }
+
+
+def job(ticket: Ticket) -> JsonObject:
+    """Who has a turn: `model` is what is in flight, in one text; `models` the list of it."""
+    return {
+        "job_id": ticket.job_id,
+        "model": ", ".join(ticket.working),
+        "region": ticket.region.upper(),
+        "queued_at": utc(ticket.entered_at),
+        "started_at": None if ticket.started_at is None else utc(ticket.started_at),
+        "run_id": ticket.run_id,
+        "user": ticket.user,
+        "priority": ticket.priority.value,
+        "models": list(ticket.working),
+        "question": ticket.question,
+        "executions": ticket.executions,
+        "gpus": ticket.gpus,
+    }
+
+
+def waiting(ticket: Ticket, position: int, starts_at: float | None) -> JsonObject:
+    """Who waits: at which position, and when its turn is expected (null: nobody can say)."""
+    return {
+        "position": position,
+        "job_id": ticket.job_id,
+        "run_id": ticket.run_id,
+        "user": ticket.user,
+        "priority": ticket.priority.value,
+        "queued_at": utc(ticket.entered_at),
+        "expected_at": None if starts_at is None else utc(starts_at),
+        "executions": ticket.executions,
+        "gpus": ticket.gpus,
+        "models": list(ticket.models),
+    }
+
+
+def utc(at: float) -> str:
+    """A point in time, in seconds since the epoch, as ISO 8601 in UTC with milliseconds and `Z`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,152 @@
+"""A turn that is held: what it is told of the run, and when it ends before its work does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import anyio
+from anyio import to_thread
+
+from beacon_cli import events as ev
+from beacon_cli.errors import StoreError
+from beacon_cli.model import Model, Region
+from beacon_cli.ports import Containers, Over, Store
+from beacon_cli.tickets import Entered, FailedExecution
+from beacon_cli.turns.mending import Mender
+from beacon_cli.turns.renewal import Renewal
+
+LOST = "the turn was not renewed in time, and another process has it now"
+UNREACHED = "the queue could not be reached for so long that the turn may be another's"
+
+
+class HeldTurn:
+    """A region's lease; see `ports.Turn`.
+
+    `pools` are those it reserves GPUs for, `at_once` how many executions of the region may be in flight.
+    """
+
+    def __init__(
+        self,
+        *,
+        granted: Entered,
+        region: Region,
+        pools: Mapping[str, int],
+        at_once: int,
+        store: Store,
+        containers: Containers,
+        mender: Mender,
+        renewal: Renewal,
+    ) -> None:
+        self.ticket = granted.ticket
+        self.token = granted.token
+        self.region = region
+        self.pools = dict(pools)
+        self.succeeded = 0
+        self.failed = 0
+        self.failures: dict[str, FailedExecution] = {}
+        self._at_once = at_once
+        self._since = renewal.now()
+        self._store = store
+        self._containers = containers
+        self._mender = mender
+        self._renewal = renewal
+        self._over: Over | None = None
+        self._ended = anyio.Event()
+        self._placed: list[str] = []
+        self._done: list[str] = []
+        self._question = ""
+        self._working: dict[str, str] = {}
+        self._noting = anyio.Lock()
+
+    async def over(self) -> Over:
+        """See `ports.Turn.over`."""
+        await self._ended.wait()
+        return self._over or Over(LOST, final=False)
+
+    @property
+    def why(self) -> Over | None:
+        """Why it is over; None while it lasts."""
+        return self._over
+
+    def end(self, over: Over) -> None:
+        """It is over. The first reason stands."""
+        self._over = self._over or over
+        self._ended.set()
+
+    async def admit(self, models: Sequence[Model]) -> None:
+        """See `ports.Turn.admit`: the turn's other pools are emptied first."""
+        wanted = shares(self._containers, self.region, models, self._at_once)
+        others = [pool for pool in self.pools if pool not in wanted]
+        if not others and all(self.pools.get(pool) == gpus for pool, gpus in wanted.items()):
+            return
+        await self._mender.empty(others)
+        if not await to_thread.run_sync(self._store.hold, self.ticket, self.token, wanted):
+            self.end(Over(LOST, final=False))
+        self.pools = wanted
+
+    async def begin(self, event: ev.AttemptStarted | ev.CallReattached, model: str, question: str) -> None:
+        """A call is about to be placed or waited for: only while the turn is known to be ours."""
+        await self.check()
+        if self._over is not None:
+            await anyio.sleep_forever()  # whoever watches the turn ends this
+        self._question = question
+        self._working[event.execution] = model
+
+    async def check(self) -> None:
+        """See whether the turn is ours still, by the last renewal or by a new one."""
+        if not self._renewal.is_trusted:
+            await to_thread.run_sync(self._renewal.renew)
+        if not self._renewal.is_trusted:
+            self.end(Over(f"{UNREACHED} ({self._renewal.trouble})", final=False))
+
+    def heed(self) -> None:
+        """Look at what the last renewal said of this turn."""
+        if self._renewal.renewed_at <= self._since:
+            return  # it was granted after that
+        order = self._renewal.orders.get(self.ticket)
+        if order is None or order.token != self.token:
+            self.end(Over(LOST, final=False))
+        elif order.cancelled_by:
+            self.end(Over(f"cancelled by {order.cancelled_by}", final=True))
+
+    async def placed(self, call_id: str) -> None:
+        """A call is under way. Returns once the store knows, or cannot be reached for now."""
+        self._placed.append(call_id)
+        await self.note()
+
+    def finished(self, execution: str, call_id: str | None) -> None:
+        """An attempt has ended, and its call with it; the store is told with the next call."""
+        self._working.pop(execution, None)
+        if call_id is not None:
+            self._done.append(call_id)
+
+    async def note(self) -> None:
+        """Tell the store what it does not know yet. What cannot be told now is told with the next call."""
+        async with self._noting:
+            placed, done = list(self._placed), list(self._done)
+            tell = partial(
+                self._store.note,
+                self.ticket,
+                self.token,
+                placed=placed,
+                ended=done,
+                question=self._question,
+                working=tuple(dict.fromkeys(self._working.values())),
+            )
+            try:
+                is_ours = await to_thread.run_sync(tell)
+            except StoreError:
+                return
+            del self._placed[: len(placed)], self._done[: len(done)]
+            if not is_ours:
+                self.end(Over(LOST, final=False))
+
+
+def shares(containers: Containers, region: Region, models: Sequence[Model], at_once: int) -> dict[str, int]:
+    """The GPUs of each pool that these models call, while at most `at_once` executions are in flight."""
+    inputs: dict[str, int] = {}
+    for model in models:
+        pool = containers.pool(region, model)
+        inputs[pool] = inputs.get(pool, 0) + 1
+    return {pool: min(at_once, containers.width(pool, count)) for pool, count in inputs.items()}

@@ -1,0 +1,97 @@
+"""What stands in the way at the provider: calls of holders that are gone, idle containers of other models.
+
+Nothing here takes anything for granted: a call has ended and a container is gone when the provider says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import anyio
+from anyio import to_thread
+
+from beacon_cli.model import Window
+from beacon_cli.ports import Containers, Executor, Store
+from beacon_cli.tickets import Warm
+
+_BETWEEN_LOOKS = 0.2
+"""Seconds between two looks at pools that are to become empty."""
+
+
+class Mender:
+    """Reclaims and cools for one holder, while it waits for its turn."""
+
+    def __init__(self, store: Store, holder: str, executor: Executor, containers: Containers) -> None:
+        self._store = store
+        self._holder = holder
+        self._executor = executor
+        self._containers = containers
+        self._windows: dict[str, Window] = {}
+
+    async def reclaim(self, tickets: Iterable[int]) -> None:
+        """End what dead leases left behind, and free it. What has not ended is tried again at the next call."""
+        for ticket in tickets:
+            dead = await to_thread.run_sync(self._store.reclaim, ticket, self._holder)
+            if dead is None or not await self._ended(dead.calls):
+                continue
+            warm = await self._idle(dead.pools)
+            if warm is not None:
+                await to_thread.run_sync(self._store.reclaimed, ticket, self._holder, warm)
+
+    async def cool(self, idle: Iterable[Warm]) -> None:
+        """Let idle containers end, and free the GPUs of those that are gone."""
+        for each in idle:
+            if await self._is_empty(each.pool):
+                await to_thread.run_sync(self._store.gone, each.region, each.pool)
+
+    async def empty(self, pools: Iterable[str]) -> None:
+        """Return once none of these pools has a container: shortens their windows meanwhile."""
+        left = list(pools)
+        while left:
+            left = [pool for pool in left if not await self._is_empty(pool)]
+            if left:
+                await anyio.sleep(_BETWEEN_LOOKS)
+
+    async def warm(self, pools: Mapping[str, int]) -> dict[str, int]:
+        """Those of these pools that may have containers now."""
+        standings = {pool: await self._containers.standing(pool) for pool in pools}
+        return {pool: gpus for pool, gpus in pools.items() if (now := standings[pool]) is None or not now.empty}
+
+    async def _ended(self, calls: Iterable[str]) -> bool:
+        """Whether all of these calls are known to have ended, now that they are cancelled."""
+        confirmed: list[bool] = []
+
+        async def cancel(call: str) -> None:
+            confirmed.append(await self._executor.cancel(call))
+
+        async with anyio.create_task_group() as group:
+            for call in calls:
+                group.start_soon(cancel, call)
+        return all(confirmed)
+
+    async def _idle(self, pools: Mapping[str, int]) -> dict[str, int] | None:
+        """Those of these pools that have containers, all idle; None: not known to be idle.
+
+        A call of which only the intent was known runs without an id: it shows here.
+        """
+        warm: dict[str, int] = {}
+        for pool, gpus in pools.items():
+            standing = await self._containers.standing(pool)
+            if standing is None or standing.running or standing.backlog:
+                return None
+            if not standing.empty:
+                warm[pool] = gpus
+        return warm
+
+    async def _is_empty(self, pool: str) -> bool:
+        """Whether a pool has no container; if it has, its window is short from now on until it is found empty."""
+        standing = await self._containers.standing(pool)
+        if standing is not None and standing.empty:
+            if pool in self._windows and await self._containers.rewarm(pool, self._windows[pool]):
+                del self._windows[pool]
+            return True
+        if standing is not None and pool not in self._windows:
+            window = await self._containers.cool(pool)
+            if window is not None:
+                self._windows[pool] = window
+        return False

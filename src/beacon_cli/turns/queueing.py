@@ -1,0 +1,293 @@
+"""The engine's queue over a store: a ticket for each region, the wait for its turn, the turn, and giving it back.
+
+What a run does under its turns is told to the store as the run's events come (`handle`), so that whoever comes
+after a crash knows which calls to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import NamedTuple
+
+import anyio
+import msgspec
+from anyio import to_thread
+
+from beacon_cli import events as ev
+from beacon_cli.counts import State
+from beacon_cli.errors import QueueError, StoreError
+from beacon_cli.model import Failed, Model, Region, TimedOut
+from beacon_cli.plan import Plan
+from beacon_cli.ports import Containers, Emit, Executor, Over, Store, Turn
+from beacon_cli.queues.open import OpenTurn
+from beacon_cli.results import Standings
+from beacon_cli.tickets import (
+    Caps,
+    Entered,
+    FailedExecution,
+    Granted,
+    HowEnded,
+    Part,
+    Priority,
+    Refused,
+    Request,
+    Waiting,
+)
+from beacon_cli.turns.holding import HeldTurn, shares
+from beacon_cli.turns.mending import Mender
+from beacon_cli.turns.renewal import Renewal
+from beacon_cli.turns.waiting import Wait
+
+_HEED = 0.2
+"""Seconds between two looks at what the renewals said."""
+_LEAVING = 8.0
+"""Seconds for which the provider is asked what a turn leaves warm."""
+
+
+class Claimant(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks for turns: the run, whose it is, how urgent, and the name of this process."""
+
+    run_id: str
+    user: str
+    holder: str
+    priority: Priority = Priority.NORMAL
+
+
+class Clocks(NamedTuple):
+    """`wall` gives seconds since the epoch, `ticking` seconds that run on while the process is stopped."""
+
+    wall: Callable[[], float]
+    ticking: Callable[[], float]
+
+
+class TicketQueue:
+    """See `ports.Queue`. Turns are taken while it is `open`, and it is told of all of the run's events (`handle`).
+
+    `executor` is prepared, and its containers hold GPUs of the workspace, whose `caps` the store keeps.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        claimant: Claimant,
+        plan: Plan,
+        *,
+        executor: Executor,
+        containers: Containers,
+        caps: Caps,
+        clocks: Clocks,
+    ) -> None:
+        self._store = store
+        self._claimant = claimant
+        self._plan = plan
+        self._containers = containers
+        self._clock = clocks.wall
+        self._renewal = Renewal(store, claimant.holder, caps.lease_seconds, clocks.ticking)
+        self._mender = Mender(store, claimant.holder, executor, containers)
+        self._held: dict[str, HeldTurn] = {}
+        self._standings: Standings
+        self._emit: Emit
+
+    @asynccontextmanager
+    async def open(self, emit: Emit, standings: Standings) -> AsyncIterator[None]:
+        """Renew what this run has in the queue, for the body.
+
+        `emit` is told of the waiting, `standings` are the run's as they grow.
+        """
+        self._emit, self._standings = emit, standings
+        self._renewal.start()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._heed)
+                yield
+                group.cancel_scope.cancel()
+        finally:
+            self._renewal.end()
+
+    def turn(
+        self, region: Region, models: Sequence[Model], executions: int
+    ) -> AbstractAsyncContextManager[Turn | Over]:
+        """See `ports.Queue.turn`."""
+        return self._turn(region, models, executions)
+
+    async def handle(self, event: ev.Event, standings: Standings) -> None:
+        """See `ports.Listener.handle`: what happened in a region whose turn is held here is told to the store."""
+        match event:
+            case ev.AttemptStarted():
+                if turn := self._held.get(event.region):
+                    await turn.begin(event, event.model, event.question)
+            case ev.CallReattached():
+                progress = standings.executions[event.execution]
+                if turn := self._held.get(progress.region):
+                    await turn.begin(event, progress.model, progress.question)
+                    await turn.placed(event.call_id)
+            case ev.CallPlaced():
+                if turn := self._held.get(standings.executions[event.execution].region):
+                    await turn.placed(event.call_id)
+            case ev.AttemptSucceeded() | ev.AttemptFailed() | ev.AttemptCancelled():
+                progress = standings.executions[event.execution]
+                if turn := self._held.get(progress.region):
+                    self._ended(turn, event, progress.call_id, model=progress.model, question=progress.question)
+
+    def _ended(
+        self,
+        turn: HeldTurn,
+        event: ev.AttemptSucceeded | ev.AttemptFailed | ev.AttemptCancelled,
+        call_id: str | None,
+        *,
+        model: str,
+        question: str,
+    ) -> None:
+        may_run = isinstance(event, ev.AttemptFailed | ev.AttemptCancelled) and not event.ended
+        turn.finished(event.execution, None if may_run else call_id)
+        turn.succeeded += isinstance(event, ev.AttemptSucceeded)
+        if isinstance(event, ev.AttemptFailed) and event.retry_in is None:
+            turn.failed += 1
+            kind, message = _reason(event)
+            turn.failures[event.execution] = FailedExecution(
+                run_id=self._claimant.run_id,
+                execution=event.execution,
+                region=turn.region.id,
+                model=model,
+                question=question,
+                kind=kind,
+                message=message,
+                at=event.at,
+            )
+
+    async def knock(self, *, wait: bool) -> None:
+        """Take a ticket in every region of the plan, before anything of the run is kept.
+
+        Raises:
+            QueueError: the run is refused in a region; or it would have to wait in one, and is not to `wait`. It
+                has no ticket then.
+            StoreError: the store failed.
+        """
+        for region in self._plan.regions:
+            group = self._plan.groups(region)[0]
+            request = self._request(region, group, self._plan.planned[region.id])
+            entrance = await to_thread.run_sync(self._store.enter, request)
+            reason = entrance.reason if isinstance(entrance, Refused) else ""
+            if not wait and not reason:
+                reason = await self._why_waiting(entrance)
+            if reason:
+                await self.withdraw()
+                raise QueueError(f"region {region.id}: {reason}")
+
+    async def withdraw(self) -> None:
+        """Give every ticket back that has not been asked for work."""
+        nothing = Part(how=HowEnded.CANCELLED, succeeded=0, failed=0, seconds=0.0)
+        for order in await to_thread.run_sync(self._store.renew, self._claimant.holder):
+            await to_thread.run_sync(self._store.leave, order.ticket, order.token, nothing, {})
+
+    async def _why_waiting(self, entrance: Entered | object) -> str:
+        """What the run would have to wait for; empty if it has its turn."""
+        if not isinstance(entrance, Entered):
+            return str(getattr(entrance, "reason", ""))
+        answer = await to_thread.run_sync(self._store.claim, entrance.ticket, self._claimant.holder)
+        if isinstance(answer, Granted):
+            return ""
+        return f"{answer.reason}, number {answer.position} in the queue" if isinstance(answer, Waiting) else "gone"
+
+    def _request(self, region: Region, models: Sequence[Model], executions: int) -> Request:
+        at_once = min(self._plan.spec.limits.per_region, self._plan.spec.limits.concurrency)
+        return Request(
+            run_id=self._claimant.run_id,
+            job_id=self._plan.spec.id,
+            region=region.id,
+            user=self._claimant.user,
+            holder=self._claimant.holder,
+            pools=shares(self._containers, region, models, at_once),
+            executions=executions,
+            models=tuple(model.id for model in self._plan.models(region)),
+            priority=self._claimant.priority,
+        )
+
+    @asynccontextmanager
+    async def _turn(self, region: Region, models: Sequence[Model], executions: int) -> AsyncIterator[Turn | Over]:
+        if not executions:
+            yield OpenTurn()
+            return
+        request = self._request(region, models, executions)
+        wait = Wait(self._store, request, mender=self._mender, emit=self._emit, clock=self._clock)
+        granted = await wait.over()
+        if isinstance(granted, Over):
+            yield granted
+            return
+        began = self._clock()
+        held = await self._hold(granted, request, region)
+        try:
+            yield held
+        finally:
+            with anyio.CancelScope(shield=True):
+                del self._held[region.id]
+                await self._leave(held, self._clock() - began)
+
+    async def _hold(self, granted: Entered, request: Request, region: Region) -> HeldTurn:
+        """The turn that was granted: it reserves what was asked for, or what the lease that was taken up has."""
+        line = (await to_thread.run_sync(self._store.snapshot)).regions[region.id]
+        lease = next((each for each in line.active if each.id == granted.ticket), None)
+        pools = lease.pools if lease else request.pools
+        held = self._held[region.id] = HeldTurn(
+            granted=granted,
+            region=region,
+            pools=pools,
+            at_once=min(self._plan.spec.limits.per_region, self._plan.spec.limits.concurrency),
+            store=self._store,
+            containers=self._containers,
+            mender=self._mender,
+            renewal=self._renewal,
+        )
+        return held
+
+    async def _leave(self, held: HeldTurn, seconds: float) -> None:
+        """Give a turn back. A store that cannot be reached will see that it is not renewed."""
+        warm = held.pools
+        with anyio.move_on_after(_LEAVING):
+            warm = await self._mender.warm(held.pools)
+        with suppress(StoreError):
+            part = await to_thread.run_sync(self._part, held, seconds)
+            await to_thread.run_sync(self._store.leave, held.ticket, held.token, part, warm)
+
+    def _part(self, held: HeldTurn, seconds: float) -> Part:
+        region = self._standings.regions[held.region.id]
+        how = HowEnded.FAILED
+        if region.succeeded == region.planned:
+            how = HowEnded.COMPLETED
+        elif held.why is not None or self._standings.interrupted is not None:
+            how = HowEnded.CANCELLED
+        return Part(
+            how=how,
+            succeeded=held.succeeded,
+            failed=held.failed,
+            seconds=seconds,
+            failures=(*self._earlier(held), *held.failures.values()),
+        )
+
+    def _earlier(self, held: HeldTurn) -> list[FailedExecution]:
+        """Those that failed for good under an earlier turn of this run, and have not been asked again."""
+        return [
+            each
+            for each in self._store.failures()
+            if (each.run_id, each.region) == (self._claimant.run_id, held.region.id)
+            and each.execution not in held.failures
+            and (progress := self._standings.executions.get(each.execution)) is not None
+            and progress.state is State.FAILED
+        ]
+
+    async def _heed(self) -> None:
+        """See to it that a turn which is over ends, whatever its work is at."""
+        while True:
+            await anyio.sleep(_HEED)
+            for held in list(self._held.values()):
+                held.heed()
+                await held.check()
+
+
+def _reason(event: ev.AttemptFailed) -> tuple[str, str]:
+    match event.failure:
+        case TimedOut(after=after):
+            return "timeout", f"no answer within {after:g} s"
+        case Failed(kind=kind, message=message):
+            return kind.value, message

@@ -1,0 +1,129 @@
+"""The wait for a region's turn: a ticket is taken, its place is told, and what stands in its way is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+import anyio
+from anyio import to_thread
+
+from beacon_cli import events as ev
+from beacon_cli import forecast
+from beacon_cli.errors import StoreError
+from beacon_cli.ports import Emit, Over, Store
+from beacon_cli.tickets import Entered, Granted, NotYet, Refused, Request, Unknown, Waiting
+from beacon_cli.turns.mending import Mender
+
+FIRST_POLL = 0.05
+"""Seconds between two questions of who is next; those further back ask more seldom, by their place."""
+SELDOMEST_POLL = 1.0
+_MENDING_POLL = 0.2
+_PATIENCE = 60.0
+"""Seconds for which a store that fails is asked again before the wait is given up."""
+_TOLD_ANEW = 10.0
+"""Seconds after which the expected start is looked at again, and by which it has to change to be told again."""
+
+_Answer = TypeVar("_Answer")
+
+
+class Wait:
+    """One region's wait. `clock` is seconds since the epoch."""
+
+    def __init__(
+        self, store: Store, request: Request, *, mender: Mender, emit: Emit, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._request = request
+        self._mender = mender
+        self._emit = emit
+        self._clock = clock
+        self._told: tuple[int, str] | None = None
+        self._starts_at: float | None = None
+        self._looked_at = 0.0
+
+    async def over(self) -> Entered | Over:
+        """Wait until the turn has come, or until it is known that it will not.
+
+        Raises:
+            StoreError: the store failed, and did not come back within a minute.
+        """
+        while True:
+            entrance = await self._asked(partial(self._store.enter, self._request))
+            match entrance:
+                case Refused(reason):
+                    return Over(reason, final=True)
+                case NotYet(reason, dead):
+                    await self._tell(0, reason, None)
+                    await self._mend(reclaim=dead)
+                    await anyio.sleep(_MENDING_POLL if dead else SELDOMEST_POLL)
+                case Entered(token=0) as entered:
+                    ended = await self._claimed(entered.ticket)
+                    if ended is not None:
+                        return ended
+                case inherited:
+                    return inherited
+
+    async def _claimed(self, ticket: int) -> Entered | Over | None:
+        """Claim until the turn is granted; None: the ticket is gone, and another is to be taken."""
+        while True:
+            answer = await self._asked(partial(self._store.claim, ticket, self._request.holder))
+            match answer:
+                case Granted(token):
+                    return Entered(ticket, token)
+                case Unknown(""):
+                    return None
+                case Unknown(by):
+                    return Over(f"cancelled by {by}", final=True)
+                case Waiting():
+                    await self._tell(answer.position, answer.reason, ticket)
+                    await self._mend(reclaim=answer.dead, cool=answer)
+                    poll = min(FIRST_POLL * answer.position, SELDOMEST_POLL)
+                    await anyio.sleep(max(poll, _MENDING_POLL) if answer.dead or answer.cool else poll)
+
+    async def _mend(self, *, reclaim: tuple[int, ...], cool: Waiting | None = None) -> None:
+        with suppress(StoreError):  # the next question to the store says so
+            await self._mender.reclaim(reclaim)
+            if cool is not None:
+                await self._mender.cool(cool.cool)
+
+    async def _asked(self, ask: Callable[[], _Answer]) -> _Answer:
+        """What the store says, asked again for a while if it fails."""
+        pause, until = FIRST_POLL, anyio.current_time() + _PATIENCE
+        while True:
+            try:
+                return await to_thread.run_sync(ask)
+            except StoreError as error:
+                if anyio.current_time() > until:
+                    raise
+                await self._tell(0, str(error), None)
+            await anyio.sleep(pause)
+            pause = min(2 * pause, SELDOMEST_POLL)
+
+    async def _tell(self, position: int, reason: str, ticket: int | None) -> None:
+        """Say where the run stands, if that has changed."""
+        starts_at = await self._expected(ticket, is_new=(position, reason) != self._told)
+        moved = abs((starts_at or 0.0) - (self._starts_at or 0.0)) > _TOLD_ANEW
+        if (position, reason) == self._told and not moved:
+            return
+        self._told, self._starts_at = (position, reason), starts_at
+        await self._emit(
+            ev.TurnAwaited(
+                at=self._clock(),
+                region=self._request.region,
+                position=position,
+                reason=reason,
+                starts_at=starts_at,
+            )
+        )
+
+    async def _expected(self, ticket: int | None, *, is_new: bool) -> float | None:
+        now = anyio.current_time()
+        if ticket is None or (not is_new and now - self._looked_at < _TOLD_ANEW):
+            return self._starts_at
+        self._looked_at = now
+        with suppress(StoreError):
+            return forecast.starts(await to_thread.run_sync(self._store.snapshot)).get(ticket)
+        return self._starts_at
