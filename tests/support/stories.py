@@ -26,7 +26,8 @@ class Prefixes:
         if not isinstance(text, str):
             return Reading(kind=Kind.INFRASTRUCTURE, because="no answer")
         kinds = {"REFUSED": Kind.HARD_REFUSAL, "EMPTY": Kind.EMPTY, "CUT": Kind.TRUNCATED}
-        return Reading(kind=kinds.get(text.split(" ")[0].strip("."), Kind.SUBSTANTIVE), language="en")
+        kind = kinds.get(text.split(" ")[0].strip("."), Kind.SUBSTANTIVE)
+        return Reading(kind=kind, language="en", because="its first word")
 
 
 def job(questions: int = 8, starts: int = 4, models: tuple[str, ...] = ("m",), **values: Any) -> Spec:
