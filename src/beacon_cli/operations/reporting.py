@@ -120,7 +120,7 @@ def _comparison(both: Sequence[Collection], names: Sequence[str], settings: Sett
         interrupted=interrupted,
         spec=both[0].spec,
     )
-    return judging.compared(*sides, _shared_design(both), material)
+    return judging.compared(sides[0], sides[1], _shared_design(both), material)
 
 
 def _shared_design(both: Sequence[Collection]) -> Design:
