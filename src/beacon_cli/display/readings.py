@@ -1,4 +1,4 @@
-"""How the answers of a run read, by region and model: the short form of a report. Pure: counts in, renderables out."""
+"""How the answers of a run read, by region and model: the short form of a report. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the name of a run, or of two, to what its answers are evidence for: shown, written down, held against gates."""
+"""From the name of a run, or of two, to what its answers are evidence for: shown, written, held against gates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from beacon_cli import wiring
 from beacon_cli.collected import Collection, Row
 from beacon_cli.disk import write_file
 from beacon_cli.display import paper
-from beacon_cli.errors import GateCrossed, StartError, UsageError
+from beacon_cli.errors import GateCrossed, StartError
 from beacon_cli.evidence.answers import Answer
 from beacon_cli.evidence.design import design
 from beacon_cli.evidence.findings import Design, Findings
@@ -36,7 +36,7 @@ _NEEDED = ("numpy", "scipy", "rapidfuzz", "sacrebleu")
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """How a report is wanted: where its page goes, whether to open it, JSON or words, which gates it has to pass."""
+    """How a report is wanted: where its page goes, whether to open it, JSON or words, which gates it must pass."""
 
     html: Path | None = None
     open_page: bool = False

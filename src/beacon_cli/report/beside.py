@@ -1,6 +1,7 @@
-"""The answers, side by side: question by question, the words that differ marked, each with where it came from. Pure.
+"""The answers, side by side: by question, the words that differ marked, each with where it came from. Pure.
 
-A page has to stay usable: what is too long is cut with a note, and beyond `MOST_ANSWERS` a note says where the rest is.
+A page has to stay usable: what is too long is cut with a note, and beyond `MOST_ANSWERS` a note says where the rest
+is.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def _cells(findings: Findings, anchors: Mapping[Cell, str]) -> dict[Cell, list[A
 
 
 def _limit(sizes: Sequence[int]) -> int:
-    """The bytes that each text may have so that all fit: the short ones whole, the long ones cut at the same length."""
+    """The bytes that each text may have so that all fit: short ones whole, long ones cut at the same length."""
     left, room = len(sizes), MOST_BYTES
     for size in sorted(sizes):
         if size * left > room:

@@ -1,7 +1,7 @@
 """The plots of a page, as inline SVG that takes its colours from the page's style. Pure: numbers in, markup out.
 
-Plots stand in cells of tables whose other cells have the figures; so they hold no text, stretch to any width, and
-are hidden from screen readers, but for the ones that say what they show.
+Plots stand in cells of tables whose other cells have the figures; so they hold no text, stretch to any width,
+and are hidden from screen readers.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def bar(counts: Mapping[Kind, int]) -> Html:
 
 def whisker(low: float | None, middle: float | None, high: float | None) -> Html:
     """A share with its interval, on a scale from 0 to 1."""
-    parts = [tag("line", x1=0, x2=100, y1=6, y2=6, class_="axis")]
+    parts = [tag("rect", x=0, width=100, y=5.6, height=0.8, class_="axis")]
     if low is not None and middle is not None and high is not None:
         parts.append(tag("rect", x=100 * low, width=max(0.6, 100 * (high - low)), y=4.5, height=3, class_="range"))
         parts.append(tag("rect", x=max(0.0, 100 * middle - 0.8), width=1.6, y=1.5, height=9, class_="point"))
@@ -55,39 +55,29 @@ def whisker(low: float | None, middle: float | None, high: float | None) -> Html
 
 
 def times(low: float, middle: float, high: float, most: float) -> Html:
-    """From the fastest to the slow (the 90th percentile) with the middle one, on a scale from 0 to `most` seconds."""
+    """From the fastest to the 90th percentile with the middle one, on a scale from 0 to `most` seconds."""
     scale = 100 / most if most > 0 else 0.0
     return whisker(low * scale / 100, middle * scale / 100, high * scale / 100)
 
 
-def gap(rows: Sequence[tuple[float, float | None, float | None]], matters: float, reach: float, said: str) -> Html:
-    """Gaps with their intervals, one below another, on a scale from -reach to reach.
-
-    The band in the middle is what does not matter. `said` is what the plot shows, in words.
-    """
+def gap(middle: float, low: float, high: float, matters: float, reach: float) -> Html:
+    """A gap with its interval on a scale from -reach to reach; the band in the middle is what does not matter."""
     scale = 100 / reach if reach > 0 else 0.0
-    height = 8 + 12 * len(rows)
     parts = [
-        tag("rect", x=100 - matters * scale, width=2 * matters * scale, y=0, height=height, class_="band"),
-        tag("line", x1=100, x2=100, y1=0, y2=height, class_="zero"),
+        tag("rect", x=100 - matters * scale, width=2 * matters * scale, y=0, height=12, class_="band"),
+        tag("rect", x=99.7, width=0.6, y=0, height=12, class_="zero"),
+        tag("rect", x=100 + low * scale, width=max(0.5, (high - low) * scale), y=4.5, height=3, class_="range"),
+        tag("rect", x=99.1 + middle * scale, width=1.8, y=1.5, height=9, class_="point"),
     ]
-    for number, (middle, low, high) in enumerate(rows):
-        y = 10.0 + 12 * number
-        if low is not None and high is not None:
-            width = max(0.5, (high - low) * scale)
-            parts.append(tag("rect", x=100 + low * scale, width=width, y=y - 1.5, height=3, class_="range"))
-        parts.append(tag("rect", x=99.1 + middle * scale, width=1.8, y=y - 4, height=8, class_="point"))
-    return _plot(parts, 200, height, "gap", said)
+    return _plot(parts, 200, 12, "whisker")
 
 
-def _plot(parts: Sequence[Html], width: int, height: int, name: str, said: str = "") -> Html:
+def _plot(parts: Sequence[Html], width: int, height: int, name: str) -> Html:
     return tag(
         "svg",
         *parts,
         class_=name,
         viewBox=f"0 0 {width} {height}",
         preserveAspectRatio="none",
-        role="img" if said else None,
-        aria_label=said or None,
-        aria_hidden=None if said else "true",
+        aria_hidden="true",
     )

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from beacon_cli.evidence.accuracy import ALL, REFUSAL
 from beacon_cli.evidence.answers import Survivors
-from beacon_cli.evidence.findings import Effect, Findings, Gap, Outcome, Role
+from beacon_cli.evidence.findings import Effect, Findings, Gap, Outcome, Role, Verdict
 from beacon_cli.model import Measure
 from beacon_cli.report.frame import Frame
 from beacon_cli.report.gates import RATES
@@ -85,6 +85,16 @@ def closeness(findings: Findings) -> str:
     return Measure.TOKEN_JACCARD.value if rate else findings.design.primary
 
 
+def because(verdict: Verdict) -> str:
+    """Why the verdict is what it is, as a sentence; empty if nothing is to be said."""
+    why = "; ".join(verdict.why)
+    if not why:
+        return ""
+    if verdict.outcome is Outcome.INCONCLUSIVE:
+        return f"Because {why}."
+    return f"{why[0].upper()}{why[1:]}."
+
+
 def primary(findings: Findings, model: str) -> Effect | None:
     """The test that a model's verdict comes from."""
     return next((each for each in findings.effects if each.model == model and each.role is Role.PRIMARY), None)
@@ -100,11 +110,11 @@ def beside(findings: Findings, model: str) -> Iterator[str]:
             if effect.smallest_detectable is not None
             else ""
         )
-        yield f"container starts: {starts}{seen}"
+        yield f"Container starts: {starts}{seen}."
     for parity in findings.parity:
         if parity.model == model and (parity.differs or parity.unknown):
             told = [each.what for each in parity.differs] + [f"{each} (unknown)" for each in parity.unknown]
-            yield f"what else may differ: {', '.join(told)}; a difference would be called a {parity.words}"
+            yield f"What else may differ: {', '.join(told)}; a difference would be called a {parity.words}."
 
 
 def controls(findings: Findings) -> Iterator[str]:
@@ -117,16 +127,16 @@ def method(findings: Findings) -> Iterator[tuple[str, str]]:
     design = findings.design
     fixed = "fixed before the first answer" if design.registered else "NOT fixed before the answers came"
     yield "question", design.question
-    yield (
-        "design",
+    said = (
         f"primary test: {called(design.primary)}, alpha {design.alpha:g}, smallest gap that matters"
-        f" {hundredths(design.smallest_gap)} points; {fixed}; hash {design.hash[:16]}",
+        f" {hundredths(design.smallest_gap)} points; {fixed}; hash {design.hash[:16]}"
     )
-    yield (
-        "method",
+    yield "design", said
+    said = (
         f"whole containers are permuted, Holm over models, {findings.tests:,} tests in all,"
-        f" seed {findings.seed}; docs/method.md",
+        f" seed {findings.seed}; docs/method.md"
     )
+    yield "method", said
     yield "recompute", findings.recompute
 
 
@@ -134,10 +144,10 @@ def accuracy(frame: Frame) -> Iterator[tuple[str, str]]:
     """How often readings are right, on the half of the sample that was held out."""
     for each in frame.accuracy.accuracy:
         if (each.half, each.language, each.category) == ("held_out", ALL, REFUSAL):
-            yield (
-                "readings",
+            said = (
                 f"of answers read as refusals {percent(each.precision.share)} are"
                 f" ({interval(each.precision.low, each.precision.high)}), of refusals"
                 f" {percent(each.recall.share)} are read so ({interval(each.recall.low, each.recall.high)}),"
-                f" on a synthetic sample of {frame.accuracy.answers}: rates of refusals are lower bounds",
+                f" on a synthetic sample of {frame.accuracy.answers}: rates of refusals are lower bounds"
             )
+            yield "readings", said

@@ -13,8 +13,9 @@ from beacon_cli.exports.visible import visible
 
 _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _VALUE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "\n": "&#10;"})
-_EMPTY = frozenset({"meta", "br", "hr", "wbr", "input", "col", "rect", "line", "circle"})
-"""Tags that hold nothing; of SVG those that never do here."""
+_EMPTY = frozenset({"meta", "input"})
+_CLOSED = frozenset({"rect", "line"})
+"""Tags that hold nothing: HTML's, which are never closed, and SVG's, which close themselves."""
 
 
 class Html(str):
@@ -43,8 +44,18 @@ def join(children: Iterable[Child], between: str = "") -> Html:
 
 def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
     """An element. `class_` is the attribute `class`, `aria_label` is `aria-label`; None and False leave it out."""
-    opened = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
-    return Html(opened) if name in _EMPTY else Html(f"{opened}{join(children)}</{name}>")
+    opened = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}"
+    if name in _CLOSED:
+        return Html(f"{opened}/>")
+    return Html(f"{opened}>") if name in _EMPTY else Html(f"{opened}>{join(children)}</{name}>")
+
+
+def prose(sentence: str) -> Html:
+    """A sentence in which what stands between backticks is code."""
+    parts = sentence.split("`")
+    if len(parts) % 2 == 0:
+        return text(sentence)
+    return join(tag("code", part) if number % 2 else part for number, part in enumerate(parts))
 
 
 def raw(trusted: str) -> Html:

@@ -1,4 +1,4 @@
-"""The foot of the page: prompts, what ran, every test, how often readings are right, how to compute it again. Pure."""
+"""The foot of the page: prompts, what ran, every test, how often readings are right, how to recompute. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A report as one page that needs nothing else: no network, no script but its filters, whose hashes its policy names.
+"""A report as one page that needs nothing else: no network, no script but its filters.
 
-The verdicts come first, then what they rest on, then the answers, then how all of it was computed. Pure: the same
-findings give the same bytes.
+The verdicts come first, then what they rest on, then the answers, then how all of it was computed. Its policy
+allows nothing but its own style and script, by their hashes. Pure: the same findings give the same bytes.
 """
 
 from __future__ import annotations

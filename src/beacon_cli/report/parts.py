@@ -1,4 +1,4 @@
-"""What the page's sections are made of: tables that scroll by themselves, lists, chips. Pure: plain values in, markup out."""
+"""What the page's sections are made of: tables that scroll by themselves, lists, chips. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def table(
     numbers: Sequence[int] = (),
     names: int = 1,
 ) -> Html:
-    """A table with a caption; `numbers` are the columns that stand to the right, the first `names` head their row."""
+    """A table with a caption; columns `numbers` stand to the right, the first `names` head their row."""
     head = tag("tr", *(_cell("th", each, place, numbers, scope="col") for place, each in enumerate(headings)))
     body = (
         tag(

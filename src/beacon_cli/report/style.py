@@ -50,12 +50,14 @@ th,td{padding:.25rem .5rem;text-align:left;border-bottom:1px solid var(--line);v
 th{font-weight:600}
 thead th{vertical-align:bottom}
 .n{text-align:right;white-space:nowrap}
-.plot{min-width:8rem;width:14rem;vertical-align:middle}
+.plot{min-width:6rem;width:100%;padding-top:.2rem}
+td:has(.plot){min-width:8rem;width:40%}
+tbody th{white-space:nowrap;max-width:16rem;overflow:hidden;text-overflow:ellipsis}
+.card table{font-size:.8rem;width:100%}.card th,.card td{padding:.15rem .3rem}
 svg{display:block;width:100%}
 svg.bar{height:.5rem}
 svg.whisker{height:1rem}
-svg.gap{height:3.5rem;margin:.5rem 0}
-.axis{stroke:var(--line);stroke-width:1}.zero{stroke:var(--dim);stroke-width:.5}
+.axis{fill:var(--line)}.zero{fill:var(--dim)}
 .range{fill:var(--fa)}.point{fill:var(--fg)}.band{fill:var(--band)}
 rect.ka{fill:var(--fa)}rect.kp{fill:var(--fp)}rect.kr{fill:var(--fr)}rect.ke{fill:var(--fe)}
 rect.k0{fill:var(--f0)}rect.kc{fill:var(--fc)}rect.kn{fill:var(--fn)}

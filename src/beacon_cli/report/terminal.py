@@ -1,4 +1,4 @@
-"""A report in the terminal: the verdicts first, then what they rest on. Pure: findings and a width in, text out."""
+"""A report in the terminal: the verdicts first, then what they rest on. Pure: findings in, renderables out."""
 
 from __future__ import annotations
 
@@ -84,11 +84,10 @@ def _verdict(verdict: Verdict, findings: Findings) -> RenderableType:
     ]
     if verdict.outcome is not Outcome.INCONCLUSIVE:
         parts.append(Padding(paragraph(verdict.sentence), (0, 0, 0, 4)))
-    why = "; ".join(verdict.why)
-    if why:
-        parts.append(Padding(paragraph(f"because {why}", FAINT), (0, 0, 0, 4)))
+    if verdict.why:
+        parts.append(Padding(paragraph(figures.because(verdict), FAINT), (0, 0, 0, 4)))
     if verdict.settle:
-        parts.append(Padding(paragraph(f"what would settle it: {verdict.settle}"), (0, 0, 0, 4)))
+        parts.append(Padding(paragraph(f"What would settle it: {verdict.settle}"), (0, 0, 0, 4)))
     parts += [Padding(paragraph(said, FAINT), (0, 0, 0, 4)) for said in figures.beside(findings, verdict.model)]
     return Group(*parts)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from beacon_cli.evidence.findings import Effect, Findings, Parity, Role, Verdict
 from beacon_cli.report import drawing, figures
-from beacon_cli.report.markup import Html, tag
+from beacon_cli.report.markup import Html, prose, tag
 from beacon_cli.report.parts import section, table
 
 
@@ -21,7 +21,7 @@ def verdicts(findings: Findings) -> Html:
 
 def notes(findings: Findings) -> Html:
     """What is wrong with the material as a whole."""
-    return tag("div", *(tag("p", note, class_="note") for note in findings.notes))
+    return tag("div", *(tag("p", prose(note), class_="note") for note in findings.notes))
 
 
 def gaps(findings: Findings) -> Html:
@@ -104,26 +104,29 @@ def _card(verdict: Verdict, findings: Findings, reach: float) -> Html:
         tag("h3", verdict.model),
         tag("p", says, class_="says") if says else None,
         _plot(verdict, findings, reach),
-        tag("p", f"Because {'; '.join(verdict.why)}.") if verdict.why else None,
-        tag("p", tag("strong", "What would settle it: "), verdict.settle) if verdict.settle else None,
+        tag("p", figures.because(verdict)) if verdict.why else None,
+        tag("p", tag("strong", "What would settle it: "), prose(verdict.settle)) if verdict.settle else None,
         *(tag("p", said, class_="dim") for said in figures.beside(findings, verdict.model)),
     ]
     return tag("article", *parts, class_=f"card {verdict.outcome.value}")
 
 
 def _plot(verdict: Verdict, findings: Findings, reach: float) -> Html | None:
-    effects = list(_drawn(findings, verdict.model))
-    if not effects:
-        return None
-    said = "; ".join(
-        f"{figures.called(each.measure)}, {' and '.join(each.widest or each.groups)}: gap {figures.hundredths(each.gap)} points,"
-        f" {_confidence(each)} interval {figures.interval(each.low, each.high)}"
-        for each in effects
-    )
-    rows = [(each.gap or 0.0, each.low, each.high) for each in effects]
     matters = findings.design.smallest_gap
-    caption = f"{said}. The band is what does not matter, {figures.hundredths(matters)} points either way."
-    return tag("figure", drawing.gap(rows, matters, reach, said), tag("figcaption", caption))
+    rows = [
+        [
+            " → ".join(each.widest or each.groups),
+            tag("div", drawing.gap(each.gap, each.low, each.high, matters, reach), class_="plot"),
+            figures.hundredths(each.gap),
+            figures.interval(each.low, each.high),
+        ]
+        for each in _drawn(findings, verdict.model)
+        if each.gap is not None and each.low is not None and each.high is not None
+    ]
+    if not rows:
+        return None
+    said = f"{figures.called(findings.design.primary)}, in points; the band does not matter"
+    return table(said, ("between", "", "gap", "interval"), rows, numbers=(2, 3))
 
 
 def _drawn(findings: Findings, model: str) -> Iterator[Effect]:

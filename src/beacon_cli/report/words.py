@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
 
 def differences(first: str, second: str) -> list[Part] | None:
-    """The second text in parts, with what of the first is gone between them; None if they share next to nothing."""
+    """The second text in parts, between them what of the first is gone; None if they share next to nothing."""
     from rapidfuzz.distance import Indel
 
     one, other = _WORDS.findall(first), _WORDS.findall(second)
