@@ -10,10 +10,11 @@ import pytest
 from tests.support.stories import Prefixes, found, job, row, story
 
 from beacon_cli.evidence.answers import Exclusion, Place
-from beacon_cli.evidence.design import design, design_hash
+from beacon_cli.evidence.design import design
 from beacon_cli.evidence.findings import Attribution, Axis, Effect, Findings, Outcome, Role
 from beacon_cli.evidence.gathering import asked, gather
 from beacon_cli.evidence.judging import Material, compared
+from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import Analysis, Context, JsonObject, Measure, Spec
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,9 @@ from tests.support.planted import Planted
 from tests.support.stories import job
 
 from beacon_cli.evidence.answers import Exclusion
-from beacon_cli.evidence.design import design, design_hash
+from beacon_cli.evidence.design import design
 from beacon_cli.evidence.findings import Outcome
+from beacon_cli.evidence.registration import design_hash
 from beacon_cli.evidence.units import RATES, indicator, means, units
 from beacon_cli.evidence.verdicts import outcome, points, probability
 from beacon_cli.model import Analysis, Context, DesignRule, Measure, Sampling

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from beacon_cli.evidence.design import design, design_hash
+from beacon_cli.evidence.design import design
 from beacon_cli.evidence.findings import Findings
 from beacon_cli.evidence.gathering import asked, gather
 from beacon_cli.evidence.judging import Material, findings
 from beacon_cli.evidence.readings import Kind, Reading
+from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import Analysis, JsonObject, Model, Question, SimulatedTarget, Spec
 from beacon_cli.settings import REGIONS
 

@@ -1,15 +1,12 @@
-"""What a job says it will ask of its answers, and the hash that proves it was said before the first of them.
+"""What a job says it will ask of its answers, and whether it said so before the first of them.
 
-Needs nothing beyond msgspec: `beacon run` writes the hash into the journal. Must not know what came of it.
+Must not know what came of it.
 """
 
 from __future__ import annotations
 
-import hashlib
-
-import msgspec
-
 from beacon_cli.evidence.findings import Design
+from beacon_cli.evidence.registration import analysis_hash, design_hash
 from beacon_cli.model import Analysis, DesignRule, Measure, Spec
 
 _ASKS = {
@@ -21,25 +18,6 @@ _ASKS = {
 }
 
 
-def design_hash(spec: Spec) -> str:
-    """SHA-256 of all that shapes the tests, in hex: the analysis, and what is asked of whom, where, how often.
-
-    An amended job has another hash: what is added after answers were seen was not planned before.
-    """
-    shaping = (
-        spec.analysis or Analysis(),
-        spec.design,
-        [region.id for region in spec.regions],
-        [(model.id, model.regions) for model in spec.models],
-        spec.questions,
-        spec.contexts,
-        spec.system_prompt,
-        spec.repeats,
-        spec.sampling,
-    )
-    return hashlib.sha256(msgspec.json.encode(shaping, order="sorted")).hexdigest()
-
-
 def design(spec: Spec | None, registered: str | None, *, analysis: Analysis | None = None) -> Design:
     """The design of a run: of its spec, or of `analysis` where answers come without one.
 
@@ -48,8 +26,7 @@ def design(spec: Spec | None, registered: str | None, *, analysis: Analysis | No
     declared = analysis or (spec.analysis if spec else None)
     chosen = declared or Analysis()
     rule = spec.design if spec else DesignRule()
-    own = hashlib.sha256(msgspec.json.encode(chosen, order="sorted")).hexdigest()
-    hashed = design_hash(spec) if spec and analysis is None else own
+    hashed = design_hash(spec) if spec and analysis is None else analysis_hash(chosen)
     asked = _ASKS.get(
         chosen.primary, "Are answers of different regions farther apart than answers of the same one"
     )

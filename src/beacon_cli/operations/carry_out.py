@@ -19,7 +19,7 @@ from beacon_cli import events as ev
 from beacon_cli.disk import DISK, Disk
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
-from beacon_cli.evidence.design import design_hash
+from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
 from beacon_cli.operations import looking, noting, taking_turns
 from beacon_cli.operations.orders import Continuation, Order, retargeted
