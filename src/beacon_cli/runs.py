@@ -150,6 +150,10 @@ class RunFolder:
         write_file(self.results, lines, self._disk)
         return self.results
 
+    def forget(self) -> None:
+        """Remove the folder of a run that never began."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def copy_results(self, folder: Path) -> Path:
         """Put a copy of the results into a folder of the user's, which is made if it is not there.
 

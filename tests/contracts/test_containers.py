@@ -299,6 +299,16 @@ class TestWhoCannotBeAsked:
             '{"app":"project-beacon-hf-us","function":"walk"}',
             '{"app":"project-beacon-hf-us","cls":"Piano","method":"generate","parameters":{"model":"m"}}',
             '{"app":"project-beacon-hf-us","cls":"Model","method":"sing","parameters":{"model":"m"}}',
+        ],
+    )
+    async def test_a_pool_that_is_not_deployed_has_no_containers(self, key: str) -> None:
+        """An app that is not deployed, or what an app lacks, is known to be empty; there is nothing to let go."""
+        async with opened() as executor:
+            assert await asked_everything(executor.containers, key) == [EMPTY, *NOTHING[1:]]
+
+    @pytest.mark.parametrize(
+        "key",
+        [
             '{"app":"project-beacon-hf-us","cls":"Model","method":"generate","parameters":{"colour":"red"}}',
             '{"app":"project-beacon-hf-us","cls":"Model","method":"generate","parameters":{"self":1}}',
             '{"app":"project-beacon-hf-us","cls":"Model","method":"update_autoscaler","parameters":{"model":"m"}}',
@@ -307,8 +317,8 @@ class TestWhoCannotBeAsked:
             "",
         ],
     )
-    async def test_a_pool_that_is_not_there_is_not_known(self, key: str) -> None:
-        """An app that is not deployed, something that it lacks, or what is no key: not known, in every respect."""
+    async def test_a_pool_that_cannot_be_is_not_known(self, key: str) -> None:
+        """What does not fit its app, or is no key: not known, in every respect."""
         async with opened() as executor:
             assert await asked_everything(executor.containers, key) == NOTHING
 
@@ -329,14 +339,14 @@ class TestWhoCannotBeAsked:
         assert await asked_everything(executor.containers, known) == NOTHING
 
     async def test_an_app_that_is_deployed_anew_is_found_again(self) -> None:
-        """A handle that the provider no longer knows is given up, so that the next question looks afresh."""
+        """A handle that the provider no longer knows is looked up afresh, and only then taken for gone."""
         async with opened() as executor:
             pool = executor.containers.pool(US, LLAMA)
             assert await executor.containers.standing(pool) == EMPTY
             stopped: Handle = modal.Function.from_name("stopped", "f", client=executor._client)
             executor.containers._found[pool] = stopped
-            stale = await executor.containers.standing(pool)
-            assert (stale, await executor.containers.standing(pool)) == (None, EMPTY)
+            await executor.containers.standing(pool)
+            assert executor.containers._found[pool] is not stopped
 
     async def test_another_environment_is_not_mistaken_for_this_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A pool of the default environment is not counted in the one that is configured here."""

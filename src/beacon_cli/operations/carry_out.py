@@ -105,19 +105,16 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
         )
         run_id = order.run_id or new_run_id(time.time(), random.random)
-        queue = await stack.enter_async_context(
-            taking_turns.queue(
-                run_id,
-                plan,
-                executor,
-                settings,
-                rehearsal=rehearsal,
-                priority=order.priority,
-                wait=order.wait,
-            )
-        )
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
+        taken = taking_turns.queue(
+            run_id, plan, executor, settings, rehearsal=rehearsal, priority=order.priority, wait=order.wait
+        )
+        try:
+            queue = await stack.enter_async_context(taken)
+        except BaseException:
+            folder.forget()
+            raise
         kept = await stack.enter_async_context(journal.create(folder.journal, disk))
         opening = ev.RunStarted(
             at=time.time(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from beacon_cli.errors import StoreError
@@ -12,6 +13,7 @@ _NETWORKED = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "9p", "virtiofs", "fuse.sshfs",
      "fuse.s3fs", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone", "beegfs", "gpfs", "orangefs", "ncpfs"}
 )  # fmt: skip
+_FOLDER, _FILE = 0o700, 0o600
 _PLACE, _FIELDS = 4, 10
 
 
@@ -22,14 +24,26 @@ def prepare(path: Path) -> None:
         StoreError: the file would be on a network file system.
         OSError: it cannot be made.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(path.parent)
     kind = file_system(path.parent)
     if kind in _NETWORKED:
         raise StoreError(
             f"queue {path} is on a network file system ({kind}), whose locks do not hold between machines:"
             " set `home` or BEACON_HOME to a folder of this machine, or BEACON_QUEUE to a Redis"
         )
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    if not path.exists():
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _FILE)
+        os.fchmod(descriptor, _FILE)
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.exists():
+        return
+    _make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir(_FOLDER)
+        folder.chmod(_FOLDER)  # whatever the umask
 
 
 def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:

@@ -74,7 +74,7 @@ class TabledStore:
 
     def enter(self, request: Request) -> Entrance:
         """See `ports.Store.enter`."""
-        with self._tables.transaction():
+        with self._tables.transaction(durable=False):
             caps = self._caps()
             self._sweep()
             mine = next(iter(self._tables.tickets(run_id=request.run_id, region=request.region)), None)
@@ -155,7 +155,7 @@ class TabledStore:
 
     def leave(self, ticket: int, token: int, part: Part, warm: Mapping[str, int]) -> bool:
         """See `ports.Store.leave`."""
-        with self._tables.transaction():
+        with self._tables.transaction(durable=False):  # lost, it is a dead lease: nothing is free
             mine = self._tables.ticket(ticket)
             if mine is None or mine.token != token or mine.state is TicketState.RECLAIMING:
                 return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -11,7 +11,7 @@ from anyio import to_thread
 from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.model import Model, Region
-from beacon_cli.ports import Containers, Over, Store
+from beacon_cli.ports import Over, Store
 from beacon_cli.tickets import Entered, FailedExecution
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
@@ -23,7 +23,7 @@ UNREACHED = "the queue could not be reached for so long that the turn may be ano
 class HeldTurn:
     """A region's lease; see `ports.Turn`.
 
-    `pools` are those it reserves GPUs for, `at_once` how many executions of the region may be in flight.
+    `pools` are those it reserves GPUs for; `shares` gives those of models that are to be admitted.
     """
 
     def __init__(
@@ -32,9 +32,8 @@ class HeldTurn:
         granted: Entered,
         region: Region,
         pools: Mapping[str, int],
-        at_once: int,
+        shares: Callable[[Sequence[Model]], dict[str, int]],
         store: Store,
-        containers: Containers,
         mender: Mender,
         renewal: Renewal,
     ) -> None:
@@ -45,10 +44,9 @@ class HeldTurn:
         self.succeeded = 0
         self.failed = 0
         self.failures: dict[str, FailedExecution] = {}
-        self._at_once = at_once
+        self._shares = shares
         self._since = renewal.now()
         self._store = store
-        self._containers = containers
         self._mender = mender
         self._renewal = renewal
         self._over: Over | None = None
@@ -76,7 +74,7 @@ class HeldTurn:
 
     async def admit(self, models: Sequence[Model]) -> None:
         """See `ports.Turn.admit`: the turn's other pools are emptied first."""
-        wanted = shares(self._containers, self.region, models, self._at_once)
+        wanted = self._shares(models)
         others = [pool for pool in self.pools if pool not in wanted]
         if not others and all(self.pools.get(pool) == gpus for pool, gpus in wanted.items()):
             return
@@ -141,12 +139,3 @@ class HeldTurn:
             del self._placed[: len(placed)], self._done[: len(done)]
             if not is_ours:
                 self.end(Over(LOST, final=False))
-
-
-def shares(containers: Containers, region: Region, models: Sequence[Model], at_once: int) -> dict[str, int]:
-    """The GPUs of each pool that these models call, while at most `at_once` executions are in flight."""
-    inputs: dict[str, int] = {}
-    for model in models:
-        pool = containers.pool(region, model)
-        inputs[pool] = inputs.get(pool, 0) + 1
-    return {pool: min(at_once, containers.width(pool, count)) for pool, count in inputs.items()}

@@ -6,8 +6,10 @@ after a crash knows which calls to end.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import NamedTuple
 
 import anyio
@@ -34,7 +36,7 @@ from beacon_cli.tickets import (
     Request,
     Waiting,
 )
-from beacon_cli.turns.holding import HeldTurn, shares
+from beacon_cli.turns.holding import HeldTurn
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 from beacon_cli.turns.waiting import Wait
@@ -191,18 +193,26 @@ class TicketQueue:
         return f"{answer.reason}, number {answer.position} in the queue" if isinstance(answer, Waiting) else "gone"
 
     def _request(self, region: Region, models: Sequence[Model], executions: int) -> Request:
-        at_once = min(self._plan.spec.limits.per_region, self._plan.spec.limits.concurrency)
         return Request(
             run_id=self._claimant.run_id,
             job_id=self._plan.spec.id,
             region=region.id,
             user=self._claimant.user,
             holder=self._claimant.holder,
-            pools=shares(self._containers, region, models, at_once),
+            pools=self._shares(region, models),
             executions=executions,
             models=tuple(model.id for model in self._plan.models(region)),
             priority=self._claimant.priority,
         )
+
+    def _shares(self, region: Region, models: Sequence[Model]) -> dict[str, int]:
+        """The GPUs that each pool of these models may hold while they work."""
+        spec = self._plan.spec
+        inputs: Counter[str] = Counter()
+        for model in models:
+            inputs[self._containers.pool(region, model)] += spec.in_flight
+        most = min(spec.limits.per_region, spec.limits.concurrency)
+        return {pool: min(most, self._containers.width(pool, count)) for pool, count in inputs.items()}
 
     @asynccontextmanager
     async def _turn(self, region: Region, models: Sequence[Model], executions: int) -> AsyncIterator[Turn | Over]:
@@ -233,9 +243,8 @@ class TicketQueue:
             granted=granted,
             region=region,
             pools=pools,
-            at_once=min(self._plan.spec.limits.per_region, self._plan.spec.limits.concurrency),
+            shares=partial(self._shares, region),
             store=self._store,
-            containers=self._containers,
             mender=self._mender,
             renewal=self._renewal,
         )

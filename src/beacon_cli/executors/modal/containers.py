@@ -9,6 +9,7 @@ in it too, only a live account can show: until then its input is in `backlog`, a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import anyio
@@ -78,16 +79,15 @@ class ModalContainers:
             return None
         with anyio.move_on_after(_PATIENCE):
             try:
-                function = self._found.get(key) or await find(pool, self._client)
-                answer = await question(function)
+                if key in self._found:
+                    with suppress(modal.exception.NotFoundError):  # deployed anew, it has other ids
+                        return await question(self._found[key])
+                self._found[key] = await find(pool, self._client)
+                return await question(self._found[key])
             except modal.exception.NotFoundError:
-                self._found.pop(key, None)
                 return missing
             except Exception:  # noqa: BLE001 - whatever the SDK raises: not known
-                self._found.pop(key, None)  # an app that was stopped and deployed anew has other ids
-            else:
-                self._found[key] = function
-                return answer
+                self._found.pop(key, None)
         return None
 
 
