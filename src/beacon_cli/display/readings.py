@@ -11,21 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from beacon_cli.display.columns import NONE, name, number, table, that_fit
+from beacon_cli.display.kinds import WORDS
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, STRONG
 from beacon_cli.evidence.readings import Kind
-
-WORDS: Mapping[Kind, str] = MappingProxyType(
-    {
-        Kind.SUBSTANTIVE: "answer",
-        Kind.PARTIAL: "partial",
-        Kind.HARD_REFUSAL: "refused",
-        Kind.SOFT_REFUSAL: "evaded",
-        Kind.EMPTY: "empty",
-        Kind.TRUNCATED: "cut off",
-        Kind.INFRASTRUCTURE: "no answer",
-    }
-)
-"""What a table calls each reading: hard refusals refuse, soft ones evade."""
 
 LOOKS: Mapping[Kind, Style] = MappingProxyType(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from beacon_cli.display.readings import WORDS
+from beacon_cli.display.kinds import WORDS
 from beacon_cli.evidence.answers import Answer
 from beacon_cli.evidence.findings import Findings, Rates
 from beacon_cli.evidence.readings import Kind

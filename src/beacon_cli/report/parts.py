@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from beacon_cli.display.readings import WORDS
+from beacon_cli.display.kinds import WORDS
 from beacon_cli.evidence.readings import Kind
 from beacon_cli.report.drawing import CLASSES, LETTERS
 from beacon_cli.report.markup import Child, Html, join, tag

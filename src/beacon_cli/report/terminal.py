@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from beacon_cli.display.columns import NONE, cell, name, number, paragraph, table, that_fit
-from beacon_cli.display.readings import LOOKS, WORDS
+from beacon_cli.display.kinds import WORDS
+from beacon_cli.display.readings import LOOKS
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, STRONG
 from beacon_cli.display.words import count
 from beacon_cli.evidence.findings import Findings, Gap, Outcome, Rates, Verdict
