@@ -36,9 +36,9 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     `title` is the job's id, or the name of the file that they were read from. `rehearsal`: answers among them are
     made up. Of a run, `began_at` is when it began (ISO 8601), `beacon` the version that carried it out,
     `interrupted` what stopped it, `sampling` how answers were drawn, `questions` what was asked, by id, and
-    `prompts()` gives each execution's system prompt by the execution's id, `spec` is the job, and `design` the hash
-    of what would be asked of the answers, as it stood in the journal before the first; none of that is known of
-    answers collected elsewhere.
+    `prompts()` gives each execution's system prompt by the execution's id, `spec` is the job, and `design` the
+    hash of what would be asked of the answers, as it stood in the journal before the first; none of that is known
+    of answers collected elsewhere.
     """
 
     title: str

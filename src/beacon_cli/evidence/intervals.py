@@ -1,7 +1,7 @@
 """Bounds for shares and for gaps between groups.
 
 For a gap, t on container means: simulated at 5 starts it covers 95 to 96 %, where a two-way bootstrap covers 99.5
-% and one by container 87 to 91 %. Quantiles come from `scipy.special`: `scipy.stats`, which the tests hold all this
+% and one by container 87 to 91 %. Quantiles come from `scipy.special`; `scipy.stats`, which the tests hold this
 against, takes longer to import than a report to make. Must not know what a container or a region is.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from beacon_cli.evidence.answers import Answer
 from beacon_cli.evidence.design import design
 from beacon_cli.evidence.findings import Design, Findings
 from beacon_cli.evidence.gathering import asked, gather
+from beacon_cli.operations import noting
 from beacon_cli.operations.collecting import collect, is_path
 from beacon_cli.operations.exporting import check_free
 from beacon_cli.report import gates
@@ -54,7 +56,7 @@ def report(name: str, wish: Wish) -> None:
         StartError: what a report computes with is not installed.
         GateCrossed: in a group, one for each gate that is crossed; the report has been given.
     """
-    _check_installed()
+    check_installed()
     chosen = _gates(wish)
     settings = wiring.settings()
     runs = Runs(settings.home)
@@ -72,7 +74,7 @@ def compare(first: str, second: str, wish: Wish) -> None:
     Raises:
         As `report`.
     """
-    _check_installed()
+    check_installed()
     chosen = _gates(wish)
     settings = wiring.settings()
     runs = Runs(settings.home)
@@ -146,7 +148,12 @@ class _Interrupted:
             yield row
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """Make sure of what a report computes with.
+
+    Raises:
+        StartError: some of it is not installed.
+    """
     for package in _NEEDED:
         if find_spec(package) is None:
             raise StartError(f"a report needs {package}: pip install 'beacon-cli[report]'")
@@ -192,8 +199,15 @@ def _give(found: Findings, frame: Frame, wish: Wish, place: Path | None) -> None
 
         hints = [("page", str(page))] if page is not None else []
         paper.show(lambda width: terminal.report(found, frame, width, hints=hints), sys.stdout)
+    _note(found)
     if page is not None and wish.open_page and not webbrowser.open(page.absolute().as_uri()):
         paper.tell([f"beacon: no browser could be started; the page is {page}"])
+
+
+def _note(found: Findings) -> None:
+    from beacon_cli.report import markdown
+
+    noting.append(markdown.summary(found), os.environ)
 
 
 def _hold(found: Findings, chosen: Sequence[gates.Gate]) -> None:

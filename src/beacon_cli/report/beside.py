@@ -1,7 +1,7 @@
 """The answers, side by side: by question, the words that differ marked, each with where it came from. Pure.
 
-A page has to stay usable: what is too long is cut with a note, and beyond `MOST_ANSWERS` a note says where the rest
-is.
+A page has to stay usable: what is too long is cut with a note, and beyond `MOST_ANSWERS` a note says where the
+rest is.
 """
 
 from __future__ import annotations

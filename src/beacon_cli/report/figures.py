@@ -106,7 +106,7 @@ def beside(findings: Findings, model: str) -> Iterator[str]:
     if effect is not None and effect.starts:
         starts = ", ".join(f"{each.containers} in {each.group}" for each in effect.starts)
         seen = (
-            f"; the smallest effect found in 80 of 100 such runs is {hundredths(effect.smallest_detectable)} points"
+            f"; the smallest gap found in 80 of 100 such runs is {hundredths(effect.smallest_detectable)} points"
             if effect.smallest_detectable is not None
             else ""
         )

@@ -110,8 +110,8 @@ def rates(findings: Findings) -> Html:
         said = table("The same by category", ("category", *headings), rows, numbers=shifted, names=3)
         parts.append(tag("details", tag("summary", "By category of question"), said))
     why = (
-        "Refusals are a share of the answers and refusals that came whole and from where they were asked for: errors are"
-        " no refusals, and what is empty or broke off is neither."
+        "Refusals are a share of the answers and refusals that came whole and from where they were asked for:"
+        " errors are no refusals, and what is empty or broke off is neither."
     )
     return section("refusals", "Refusals", tag("p", why), *parts)
 
@@ -136,8 +136,8 @@ def agreement(findings: Findings) -> Html:
     if not measures:
         return section("agreement", "Agreement", tag("p", "There is nothing to compare."))
     why = (
-        "1 less the mean distance between answers of different containers to the same question, in hundredths: 100 is"
-        " the same. A group with itself is its noise; what counts is how far the others lie below that."
+        "1 less the mean distance between answers of different containers to the same question, in hundredths:"
+        " 100 is the same. A group with itself is its noise; what counts is how far the others lie below that."
     )
     others = [_matrix(findings, measure) for measure in measures if measure != first]
     folded = tag("details", tag("summary", "By other measures"), *others) if others else None

@@ -94,7 +94,8 @@ article{background:var(--card);border:1px solid var(--line);border-radius:4px;pa
 overflow:hidden}
 article summary,.more>summary{cursor:pointer;font-size:.8rem;color:var(--dim)}
 article summary b{color:var(--fg)}
-.t{white-space:pre-wrap;overflow-wrap:anywhere;margin:.35rem 0 0;font-size:.9rem;unicode-bidi:isolate;max-width:none}
+.t{white-space:pre-wrap;overflow-wrap:anywhere;margin:.35rem 0 0;font-size:.9rem;unicode-bidi:isolate;
+max-width:none}
 .from{font-size:.8rem;overflow-wrap:anywhere}
 ins{background:var(--add);text-decoration:underline;text-decoration-thickness:1px}
 del{background:var(--del);font-size:.9em}

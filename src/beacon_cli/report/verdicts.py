@@ -164,7 +164,8 @@ def _tested(effect: Effect) -> list[str]:
 def _called(parity: Parity, axis: str) -> str:
     unknown = f" Not every answer told: {', '.join(parity.unknown)}." if parity.unknown else ""
     also = ", ".join(each.what for each in parity.differs) or "nothing that is known"
-    return f"{parity.model}: beside the {axis} differs {also}.{unknown} A difference would be called a {parity.words}."
+    called = f"A difference would be called a {parity.words}."
+    return f"{parity.model}: beside the {axis} differs {also}.{unknown} {called}"
 
 
 def _values(values: tuple[str, ...]) -> str:
