@@ -40,7 +40,7 @@ def differences(first: str, second: str) -> list[Part] | None:
     from rapidfuzz.distance import Indel
 
     one, other = _WORDS.findall(first), _WORDS.findall(second)
-    rest = "".join(other[MOST:])
+    rest, is_cut = "".join(other[MOST:]), len(one) > MOST
     one, other = one[:MOST], other[:MOST]
     found = Indel.opcodes(one, other)
     shared = sum(_letters(other[step.dest_start : step.dest_end]) for step in found if step.tag == "equal")
@@ -51,7 +51,10 @@ def differences(first: str, second: str) -> list[Part] | None:
         for step in found
         for part in _parts(step.tag, one[step.src_start : step.src_end], other[step.dest_start : step.dest_end])
     ]
-    return list(_merged([*parts, Part(Mark.SAME, rest)]))
+    merged = list(_merged(parts))
+    if is_cut and merged and merged[-1].mark is Mark.GONE:  # it may come later: nobody looked
+        merged.pop()
+    return [*merged, Part(Mark.SAME, rest)] if rest else merged
 
 
 def _letters(words: list[str]) -> int:
