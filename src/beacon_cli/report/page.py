@@ -46,7 +46,8 @@ def _pieces(findings: Findings, frame: Frame) -> Iterator[str]:
     yield "<body>"
     yield tag("a", "Skip to the verdicts", class_="skip", href="#verdicts")
     if findings.rehearsal:
-        yield tag("p", "REHEARSAL: every answer on this page is made up", class_="made-up")
+        made_up = "REHEARSAL: every answer on this page is made up"
+        yield tag("aside", made_up, class_="made-up", aria_label="Rehearsal")
     yield _opening(findings, frame)
     yield "<main>"
     yield verdicts.verdicts(findings)

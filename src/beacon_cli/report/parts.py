@@ -44,7 +44,7 @@ def table(
 
 def scrolling(said: str, content: Html) -> Html:
     """Whatever may be wider than the screen: it scrolls by itself, with the keyboard too."""
-    return tag("div", content, class_="scroll", tabindex=0, role="region", aria_label=said)
+    return tag("div", content, class_="scroll", tabindex=0, role="group", aria_label=said)
 
 
 def pairs(found: Iterable[tuple[Child, Child]]) -> Html:

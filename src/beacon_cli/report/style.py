@@ -15,7 +15,7 @@ STYLE = (
 *{box-sizing:border-box}
 html{font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;background:var(--bg);color:var(--fg);
 -webkit-text-size-adjust:100%;scroll-padding-top:3rem}
-body{margin:0 auto;max-width:76rem;padding:0 1rem 4rem}
+body{margin:0 auto;max-width:76rem;padding:0 1rem 4rem;overflow-wrap:anywhere}
 a{color:var(--link)}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
 h1{font-size:1.6rem;line-height:1.2;margin:.25rem 0;overflow-wrap:anywhere}
@@ -49,6 +49,7 @@ caption{text-align:left;font-size:.875rem;padding-bottom:.35rem}
 th,td{padding:.25rem .5rem;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600}
 thead th{vertical-align:bottom}
+table{overflow-wrap:break-word}td{max-width:36rem}
 .n{text-align:right;white-space:nowrap}
 .plot{min-width:6rem;width:100%;padding-top:.2rem}
 td:has(.plot){min-width:8rem;width:40%}
@@ -86,7 +87,7 @@ border-radius:4px;padding:.25rem .5rem;max-width:min(16rem,80vw)}
 .q{border-bottom:1px solid var(--line);content-visibility:auto;contain-intrinsic-size:auto 3rem}
 .q>summary{padding:.5rem 0;cursor:pointer}
 .q>summary h3{display:inline;margin:0}
-.q>summary svg{max-width:20rem;margin:.3rem 0 0 1rem}
+.q>summary svg{width:calc(100% - 1rem);max-width:20rem;margin:.3rem 0 0 1rem}
 .asked{font-size:1rem;white-space:pre-wrap;overflow-wrap:anywhere}
 .side{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,17rem),1fr));gap:1rem}
 .g{min-width:0}

@@ -47,7 +47,7 @@ class Outline(HTMLParser):
 
 # fmt: off
 TAGS = {
-    "a", "article", "b", "body", "button", "caption", "code", "dd", "del", "details", "div", "dl", "dt", "h1",
+    "a", "article", "aside", "b", "body", "button", "caption", "code", "dd", "del", "details", "div", "dl", "dt", "h1",
     "h2", "h3", "h4", "h5", "head", "header", "html", "input", "ins", "label", "li", "main", "meta", "nav",
     "option", "p", "pre", "rect", "script", "section", "select", "span", "strong", "style", "summary", "svg",
     "table", "tbody", "td", "th", "thead", "title", "tr", "ul",
@@ -174,7 +174,7 @@ def test_a_rehearsal_is_watermarked() -> None:
     """Title, banner and verdict say that all of it is made up; the banner is there on paper too."""
     page = written(small(rehearsal=True))
     assert "<title>REHEARSAL: beacon report: job</title>" in page
-    assert '<p class="made-up">REHEARSAL: every answer on this page is made up</p>' in page
+    assert '<aside class="made-up" aria-label="Rehearsal">REHEARSAL: every answer on this page is made up</aside>' in page
     assert "difference, rehearsal" in page
 
 
