@@ -155,8 +155,15 @@ def check_installed() -> None:
         StartError: some of it is not installed.
     """
     for package in _NEEDED:
-        if find_spec(package) is None:
+        if not _is_there(package):
             raise StartError(f"a report needs {package}: pip install 'beacon-cli[report]'")
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # somebody has put nothing in its place
+        return False
 
 
 def _names(both: Sequence[Collection]) -> list[str]:

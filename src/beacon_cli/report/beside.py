@@ -13,6 +13,7 @@ from itertools import accumulate
 
 import msgspec
 
+from beacon_cli.display.words import count
 from beacon_cli.evidence.answers import Answer, Exclusion, Place
 from beacon_cli.evidence.findings import Findings
 from beacon_cli.evidence.readings import Kind
@@ -99,7 +100,7 @@ def _notes(findings: Findings, frame: Frame, page: _Page, shown: int) -> Iterato
         yield tag("p", said, tag("code", frame.rest))
     cut = sum(weight(answer.text) > page.limit for answer in findings.answers if answer.text)
     if cut:
-        said = f"{cut:,} long answers are cut at {page.limit:,} bytes. Whole: "
+        said = f"{count(cut, 'answer')} cut at {page.limit:,} bytes. Whole: "
         yield tag("p", said, tag("code", frame.rest))
     if page.is_marked:
         words = tag("span", tag("ins", "words put in"), " and ", tag("del", "left out"))
@@ -171,7 +172,7 @@ def _group(group: str, own: Sequence[Answer], first: Answer | None, page: _Page)
         return tag("div", tag("h5", group), tag("p", "not asked", class_="dim"), class_="g")
     ordered = sorted(own, key=lambda answer: (answer.repeat, answer.region, answer.execution))
     head, *rest = (_answer(answer, first if place == 0 else None, page) for place, answer in enumerate(ordered))
-    more = tag("summary", f"{len(rest)} more repeat{'s' if len(rest) > 1 else ''}")
+    more = tag("summary", count(len(rest), "more repeat"))
     folded = tag("details", more, *rest, class_="more", open=page.is_open) if rest else None
     return tag("div", tag("h5", group), head, folded, class_="g")
 
@@ -224,7 +225,7 @@ def _provenance(answer: Answer) -> Iterator[str]:
         yield answer.cloud.removeprefix("CLOUD_PROVIDER_")
     start = {True: ", cold", False: ", warm", None: ""}[answer.cold]
     yield f"container {answer.container or '?'}{start}"
-    yield f"call {answer.call_id or '?'}, {answer.attempts} attempt{'' if answer.attempts == 1 else 's'}"
+    yield f"call {answer.call_id or '?'}, {count(answer.attempts, 'attempt')}"
     yield f"{answer.started_at or '?'} to {answer.finished_at or '?'}"
     if answer.tokens is not None:
         yield f"{answer.tokens} tokens"

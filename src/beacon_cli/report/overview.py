@@ -228,26 +228,9 @@ def timings(findings: Findings) -> Html:
     for answer in findings.answers:
         if answer.seconds is not None and answer.text is not None:
             parts.setdefault((answer.group, answer.model), []).append(answer)
-    took = {key: sorted(each.seconds or 0.0 for each in found) for key, found in parts.items()}
-    most = max((values[-1] for values in took.values()), default=0.0)
-    rows: list[list[str | Html]] = []
-    for key in ((group, model) for group in findings.groups for model in findings.models):
-        if key not in took:
-            continue
-        values = took[key]
-        low, middle, high = values[0], _at(values, 0.5), _at(values, 0.9)
-        cold = sum(each.cold is True for each in parts[key])
-        tokens = [each.tokens for each in parts[key] if each.tokens is not None]
-        rows.append(
-            [
-                *key,
-                f"{len(values):,}",
-                f"{cold:,}",
-                *(f"{each:.2f}" for each in (low, middle, high, values[-1])),
-                f"{sum(tokens) / len(tokens):.0f}" if tokens else figures.NONE,
-                _plotted(drawing.times(low, middle, high, most)),
-            ]
-        )
+    most = max((answer.seconds or 0.0 for own in parts.values() for answer in own), default=0.0)
+    cells = [(group, model) for group in findings.groups for model in findings.models]
+    rows = [[*cell, *_took(parts[cell], most)] for cell in cells if cell in parts]
     headings = (
         findings.axis.value,
         "model",
@@ -258,13 +241,23 @@ def timings(findings: Findings) -> Html:
         "90th percentile (s)",
         "slowest (s)",
         "tokens (mean)",
-        f"from 0 to {most:.1f} s: fastest, median, 90th percentile",
+        f"0 to {most:.1f} s",
     )
-    return section(
-        "timings",
-        "Timings",
-        table("Seconds from the call to the answer", headings, rows, numbers=range(2, 9), names=2),
-    )
+    said = "Seconds from the call to the answer; drawn are the fastest, the median and the 90th percentile"
+    return section("timings", "Timings", table(said, headings, rows, numbers=range(2, 9), names=2))
+
+
+def _took(answers: Sequence[Answer], most: float) -> list[str | Html]:
+    values = sorted(answer.seconds or 0.0 for answer in answers)
+    low, middle, high = values[0], _at(values, 0.5), _at(values, 0.9)
+    tokens = [answer.tokens for answer in answers if answer.tokens is not None]
+    return [
+        f"{len(values):,}",
+        f"{sum(answer.cold is True for answer in answers):,}",
+        *(f"{each:.2f}" for each in (low, middle, high, values[-1])),
+        f"{sum(tokens) / len(tokens):.0f}" if tokens else figures.NONE,
+        _plotted(drawing.times(low, middle, high, most)),
+    ]
 
 
 def _plotted(plot: Html) -> Html:

@@ -54,7 +54,7 @@ table{overflow-wrap:break-word}td{max-width:36rem}
 .plot{min-width:6rem;width:100%;padding-top:.2rem}
 td:has(.plot){min-width:8rem;width:40%}
 tbody th{white-space:nowrap;max-width:16rem;overflow:hidden;text-overflow:ellipsis}
-.card table{font-size:.8rem;width:100%}.card th,.card td{padding:.15rem .3rem}
+.card table{font-size:.8rem;width:100%}.card th,.card td{padding:.15rem .3rem}.card td:has(.plot){min-width:4rem}
 svg{display:block;width:100%}
 svg.bar{height:.5rem}
 svg.whisker{height:1rem}

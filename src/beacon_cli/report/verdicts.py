@@ -125,7 +125,7 @@ def _plot(verdict: Verdict, findings: Findings, reach: float) -> Html | None:
     ]
     if not rows:
         return None
-    said = f"{figures.called(findings.design.primary)}, in points; the band does not matter"
+    said = f"{figures.called(findings.design.primary)}, second less first, in points; the band does not matter"
     return table(said, ("between", "", "gap", "interval"), rows, numbers=(2, 3))
 
 

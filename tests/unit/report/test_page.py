@@ -47,7 +47,8 @@ class Outline(HTMLParser):
 
 # fmt: off
 TAGS = {
-    "a", "article", "aside", "b", "body", "button", "caption", "code", "dd", "del", "details", "div", "dl", "dt", "h1",
+    "a", "article", "aside",
+    "b", "body", "button", "caption", "code", "dd", "del", "details", "div", "dl", "dt", "h1",
     "h2", "h3", "h4", "h5", "head", "header", "html", "input", "ins", "label", "li", "main", "meta", "nav",
     "option", "p", "pre", "rect", "script", "section", "select", "span", "strong", "style", "summary", "svg",
     "table", "tbody", "td", "th", "thead", "title", "tr", "ul",
@@ -157,7 +158,7 @@ def test_long_answers_are_cut_with_a_note_and_short_ones_are_whole(monkeypatch: 
     ]
     page = written(found(rows, spec))
     assert page.count("Short.") == 2
-    assert "2 long answers are cut at 494 bytes" in page
+    assert "2 answers cut at 494 bytes" in page
     assert "… cut, 5,400 characters in all" in page
     assert "beacon export run --format jsonl" in page
 
@@ -174,7 +175,10 @@ def test_a_rehearsal_is_watermarked() -> None:
     """Title, banner and verdict say that all of it is made up; the banner is there on paper too."""
     page = written(small(rehearsal=True))
     assert "<title>REHEARSAL: beacon report: job</title>" in page
-    assert '<aside class="made-up" aria-label="Rehearsal">REHEARSAL: every answer on this page is made up</aside>' in page
+    assert (
+        '<aside class="made-up" aria-label="Rehearsal">REHEARSAL: every answer on this page is made up</aside>'
+        in page
+    )
     assert "difference, rehearsal" in page
 
 
