@@ -25,6 +25,7 @@ from beacon_cli.tickets import Caps
 
 if TYPE_CHECKING:  # not every command needs them, and they take milliseconds
     from beacon_cli import spec as jobs
+    from beacon_cli.evidence.accuracy import Measured
     from beacon_cli.evidence.readings import Reader
 
 
@@ -122,6 +123,16 @@ def reader(allowed: Settings) -> Reader:
     if faults:
         raise SpecError(tuple(faults))
     return Reader(found)
+
+
+def accuracy() -> Measured:
+    """How often readings are right, as it was measured for this version on a labelled sample."""
+    from importlib import resources
+
+    from beacon_cli.evidence.accuracy import Measured
+
+    shipped = resources.files("beacon_cli.evidence").joinpath("measured.json").read_bytes()
+    return msgspec.json.decode(shipped, type=Measured)
 
 
 @contextmanager

@@ -28,11 +28,17 @@ _SPARED = ("warm", "cold", "average", "retries", "slowest", "cancelled", "skippe
 
 
 def summary(
-    standings: Standings, width: int, *, results: str | None = None, hints: Sequence[tuple[str, str]] = ()
+    standings: Standings,
+    width: int,
+    *,
+    results: str | None = None,
+    hints: Sequence[tuple[str, str]] = (),
+    readings: RenderableType | None = None,
 ) -> RenderableType:
     """The end of a run: counts and times by region and model, failures by kind, and where to go from here.
 
-    `results` is the folder that holds them; `hints` are pairs of a few words and the command that does it.
+    `results` is the folder that holds them; `hints` are pairs of a few words and the command that does it;
+    `readings` is what `readings.readings` drew.
     """
     blank = Text("")
     parts: list[RenderableType] = [_headline(standings), blank, _counts(standings, width)]
@@ -47,6 +53,8 @@ def summary(
         parts += [blank, recovered]
     if standings.failures:
         parts += [blank, _failures(standings)]
+    if readings is not None:
+        parts += [blank, readings]
     where = [("results", results)] if results else []
     if where or hints:
         parts += [blank, _pointers([*where, *hints])]

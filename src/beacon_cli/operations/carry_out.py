@@ -315,5 +315,5 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
 
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
-    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout)
+    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout, read=True)
     noting.note(standings, os.environ)
