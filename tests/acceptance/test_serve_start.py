@@ -92,3 +92,12 @@ def test_other_machines_are_let_in_by_name_and_it_is_said(tmp_path: Path, enviro
         with served.client(host="another.example") as client:
             assert client.get("/health").status_code == 421
     assert "without the token" in (tmp_path / "serve.err").read_text(encoding="utf-8")
+
+
+def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path, beacon: Beacon) -> None:
+    """One line, and no traceback."""
+    missing = "raise ModuleNotFoundError(\"No module named 'uvicorn'\", name='uvicorn')\n"
+    (tmp_path / "uvicorn.py").write_text(missing, encoding="ascii")
+    ended = beacon("serve", PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 5
+    assert ended.stderr == "beacon: uvicorn is not installed: pip install 'beacon-cli[serve]'\n"
