@@ -2,9 +2,10 @@
 
     python benchmarks/report.py [--answers 20000]
 
-Each is the installed command as a whole process, in wall time and, where other work runs beside, in CPU time. *After
-start* is less what `beacon --version` takes and what importing NumPy and SciPy's special functions does, which no
-report can do without. Answers of 60 words are drawn with a seed, from five containers in each of three regions.
+Each is the installed command as a whole process, in wall time and, where other work runs beside it, in CPU time.
+*After start* is less what `beacon --version` takes and what importing NumPy and SciPy's special functions does,
+which no report can do without. Answers of some 60 words are drawn with a seed, from five containers in each of three
+regions. Word salad, whose language nobody can tell, takes twice as long: it is held against the patterns of all.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ from typing import NamedTuple
 BEACON = str(Path(sys.executable).with_name("beacon"))
 IMPORTS = "import numpy, scipy.special"
 REGIONS = {"us": "us-east-1", "eu": "europe-west4-a", "asia": "ap-northeast-1"}
-WORDS = "question history border accord river council people vote law city year many held said first later".split()  # noqa: SIM905 - words are read better so
+SENTENCES = (
+    "The accord of 1998 set a line between the two sides, and it was signed in the capital.",
+    "Some historians hold that it favours one of them, others that it was the best that could be had.",
+    "Since then a commission has looked at every complaint, though it can decide nothing by itself.",
+    "Both governments say that the people of the valley should be asked, but they do not agree on how.",
+    "In the years after the vote there were protests in the larger towns, most of them peaceful.",
+    "The river was the border long before there were maps of it.",
+)
 
 
 def rows(count: int, models: int = 2, starts: int = 5) -> Iterator[str]:
@@ -36,7 +44,7 @@ def rows(count: int, models: int = 2, starts: int = 5) -> Iterator[str]:
         for region, reported in REGIONS.items():
             for model in range(models):
                 for repeat in range(1, starts + 1):
-                    words = " ".join(drawn.choices(WORDS, k=60))
+                    said = " ".join(drawn.sample(SENTENCES, 4))
                     yield json.dumps(
                         {
                             "region": region,
@@ -44,7 +52,7 @@ def rows(count: int, models: int = 2, starts: int = 5) -> Iterator[str]:
                             "question_id": f"q{question}",
                             "repeat": repeat,
                             "status": "succeeded",
-                            "response": f"{words}." if drawn.random() > 0.1 else "I'm sorry, but I can't help.",
+                            "response": said if drawn.random() > 0.1 else "I'm sorry, but I can't help.",
                             "container": f"ta-{region}-{model}-{repeat}",
                             "seconds": drawn.random(),
                             "provenance": {"modal_region": reported, "finish_reason": "stop", "gpu": "T4"},
@@ -79,7 +87,7 @@ def _cpu() -> float:
 
 
 def main() -> None:
-    """Measure both and print the table."""
+    """Measure both and print what they took."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--answers", type=int, default=20_000)
     wanted = parser.parse_args()
@@ -91,7 +99,8 @@ def main() -> None:
         report = timed([BEACON, "report", str(small), "--html", str(page), "--force"], environment, 5)
         start = timed([BEACON, "--version"], environment, 5)
         python = timed([sys.executable, "-c", ""], environment, 5)
-        after = report.less(start, timed([sys.executable, "-c", IMPORTS], environment, 5).less(python))
+        imports = timed([sys.executable, "-c", IMPORTS], environment, 5)
+        after = report.less(start, imports.less(python))
         print(
             f"72 executions: {report.wall:.2f} s, after start {after.wall:.2f} s, CPU {after.cpu:.2f} s (goal: 1 s)"
         )
