@@ -23,8 +23,6 @@ from beacon_cli.results import Standings
 from beacon_cli.runs import RunFolder, Runs, RunState, Summary
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from beacon_cli.evidence.readings import Kind
 
 
@@ -67,15 +65,9 @@ def summarise(standings: Standings, folder: RunFolder, stream: IO[str], *, read:
     """The end of a run in one picture, and where to go from there; with `read`, how its answers read as well."""
     hints = _hints(folder.summary())
     counts = _readings(standings, folder) if read and standings.total("succeeded") else {}
-
-    def draw(width: int) -> RenderableType:
-        from beacon_cli.display import readings
-
-        rehearsal = standings.run is not None and standings.run.rehearsal
-        told = readings.readings(counts, width, rehearsal=rehearsal) if counts else None
-        return summary.summary(standings, width, results=_where(folder), hints=hints, readings=told)
-
-    paper.show(draw, stream)
+    paper.show(
+        lambda width: summary.summary(standings, width, results=_where(folder), hints=hints, counts=counts), stream
+    )
 
 
 def _readings(standings: Standings, folder: RunFolder) -> dict[tuple[str, str], Counter[Kind]]:
