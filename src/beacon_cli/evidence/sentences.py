@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from beacon_cli.evidence.han import simplified
+
 HEAD = 3_000
 """Characters of an answer's beginning that are looked at."""
 TAIL = 1_000
@@ -36,6 +38,7 @@ _SAME = tuple(
     )
 )
 """What looks like nothing, and signs that look like another."""
+_HAN = re.compile("[\u4e00-\u9fff]")
 _EMPHASIS = re.compile(r"[*_~#>|¿¡]+")
 _QUOTED = re.compile(r'"([^"\n]{2,400})"')
 _NEW_LINE = re.compile(r"\n[ \t]*(?=[\n\-*•#>|]|\d{1,3}[.)])")
@@ -64,12 +67,13 @@ def spoken(text: str) -> tuple[str, bool]:
 
 
 def plain(text: str) -> str:
-    """`text` in one form of its letters: NFKC, folded case, ASCII quotes, nothing invisible."""
+    """`text` in one form of its letters: NFKC, folded case, ASCII quotes, simplified Chinese, nothing invisible."""
     if text.isascii() and text.isprintable():
         return text.replace("`", "'").lower()
     for letters, same in _SAME:
         text = letters.sub(same, text)
-    return unicodedata.normalize("NFKC", text).casefold()
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return simplified(text) if _HAN.search(text) else text
 
 
 def sentences(text: str) -> list[str]:
