@@ -65,6 +65,8 @@ _BY_WORD: dict[str, tuple[tuple[str, float], ...]] = {
     for word in frozenset().union(*_WORDS.values())
     for owners in [[code for code, words in _WORDS.items() if word in words]]
 }
+FUNCTION_WORDS = frozenset(_BY_WORD)
+"""Words that are in most sentences of one of these languages."""
 
 
 def language(text: str) -> str | None:
