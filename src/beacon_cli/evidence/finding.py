@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from itertools import accumulate, pairwise
+from operator import or_
 
-from beacon_cli.evidence.necessary import END, LONGEST, needed
+from beacon_cli.evidence.necessary import END, LONGEST, MOST_SETS, branches, needed
 from beacon_cli.evidence.patterns import UNSPACED, Means, Pattern, Where
 
 Found = dict[Means, dict[int, str]]
@@ -22,8 +24,6 @@ _PLAIN = frozenset({Means.COURTESY, Means.HINT})
 _WORD = re.compile(r"\w+")
 _MOST_WORDS = 50_000
 """Words that are remembered with the patterns that they are for."""
-_NEEDS = 2
-"""Words that a pattern is asked for."""
 
 
 class Finder:
@@ -31,12 +31,13 @@ class Finder:
 
     def __init__(self, patterns: Iterable[Pattern]) -> None:
         order = list(Means)
-        self._patterns = sorted(patterns, key=lambda pattern: order.index(pattern.means))
-        self._spaced = not any(pattern.language in UNSPACED for pattern in self._patterns)
+        ordered = sorted(patterns, key=lambda pattern: order.index(pattern.means))
+        self._parts = [(pattern, part) for pattern in ordered for part in branches(pattern.expression)]
+        self._spaced = not any(pattern.language in UNSPACED for pattern in ordered)
         self._searches: dict[int, re.Pattern[str]] = {}
         self._by_beginning, self._always = self._indexed()
-        self._by_word: dict[str, int] = {}
-        anywhere = (pattern.where is Where.ANYWHERE for pattern in self._patterns)
+        self._by_word = _Words(self._by_beginning)
+        anywhere = (pattern.where is Where.ANYWHERE for pattern, _ in self._parts)
         self._anywhere = sum(1 << number for number, counts in enumerate(anywhere) if counts)
 
     def find(self, lines: Sequence[str], weights: Sequence[int]) -> Found | None:
@@ -76,49 +77,54 @@ class Finder:
         )
         last, hinted = -1, 0
         for start, number, end in spans:
-            pattern = self._patterns[number]
+            pattern, _ = self._parts[number]
             if start == last or (pattern.means is Means.HINT and start < hinted):
                 continue
             last, hinted = start, end if pattern.means is Means.HINT else hinted
             yield pattern
 
     def _search(self, number: int) -> re.Pattern[str]:
-        """The pattern as a search, compiled when it is first needed."""
+        """An alternative of a pattern as a search, compiled when it is first needed."""
         if number not in self._searches:
-            expression = self._patterns[number].expression
+            _, expression = self._parts[number]
             self._searches[number] = re.compile(rf"\b(?=\w)(?:{expression})" if self._spaced else expression)
         return self._searches[number]
 
     def _likely(self, line: str) -> int:
         """The patterns that this line has words for, as bits."""
-        met, known = self._always, self._by_word
-        for word in _WORD.findall(line) if self._spaced else map("".join, pairwise(line + END)):
-            if word not in known:
-                if len(known) >= _MOST_WORDS:
-                    known.clear()
-                known[word] = self._begun(word)
-            met |= known[word]
-        return met & met >> len(self._patterns)
-
-    def _begun(self, word: str) -> int:
-        """What is met by a word: the beginnings that are its own."""
-        whole, met = word + END, 0
-        for length in range(1, LONGEST + 1):
-            met |= self._by_beginning.get(whole[:length], 0)
+        words = _WORD.findall(line) if self._spaced else map("".join, pairwise(line + END))
+        met = reduce(or_, filter(None, map(self._by_word.__getitem__, words)), self._always)
+        for _ in range(MOST_SETS - 1):
+            met &= met >> len(self._parts)
         return met
 
     def _indexed(self) -> tuple[dict[str, int], int]:
         """By beginning which patterns' first need it meets, as low bits, and second, as high ones; and what needs none."""
         index: dict[str, int] = {}
         always = 0
-        for number, pattern in enumerate(self._patterns):
-            needs = needed(pattern.expression, spaced=self._spaced)
-            for place in range(_NEEDS):
-                bit = 1 << number + place * len(self._patterns)
+        for number, (_, expression) in enumerate(self._parts):
+            needs = needed(expression, spaced=self._spaced)
+            for place in range(MOST_SETS):
+                bit = 1 << number + place * len(self._parts)
                 always |= 0 if place < len(needs) else bit
                 for beginning in needs[place] if place < len(needs) else ():
                     index[beginning] = index.get(beginning, 0) | bit
         return index, always
+
+
+class _Words(dict[str, int]):
+    """What is met by a word: the needs that are for one of its beginnings. Remembered, since words come again."""
+
+    def __init__(self, by_beginning: Mapping[str, int]) -> None:
+        super().__init__()
+        self._by_beginning = by_beginning
+
+    def __missing__(self, word: str) -> int:
+        whole = word + END
+        met = reduce(or_, (self._by_beginning.get(whole[:length], 0) for length in range(1, LONGEST + 1)))
+        if len(self) < _MOST_WORDS:
+            self[word] = met
+        return met
 
 
 _Hits = list[tuple[int, Pattern]]

@@ -17,6 +17,8 @@ LONGEST = 5
 """Letters of a word that are compared."""
 MOST = 400
 """Beginnings that are told apart; an expression with more is too free."""
+MOST_SETS = 3
+"""Sets that are told of an expression."""
 END = " "
 """Stands behind a beginning that is a whole word."""
 
@@ -32,14 +34,16 @@ _TOKEN = re.compile(
 )
 _BEYOND = re.compile(r"\(\?(?!:|<?[=!])|\\[xuUN0-9]")
 """Flags, atomic groups, characters by number: nothing is told of an expression with these."""
-_ZERO = "bBAZ"
-"""Escapes that match no character."""
 _FREE = "dDsSwWnrtfv"
 """Escapes that stand for more than themselves."""
 
 
 class _Any(msgspec.Struct, frozen=True):
     """One character of many."""
+
+
+class _Edge(msgspec.Struct, frozen=True):
+    """The edge of a word; no character."""
 
 
 class _Either(msgspec.Struct):
@@ -50,20 +54,38 @@ class _Either(msgspec.Struct):
     once: bool = True
 
 
-_Item = str | _Any | _Either
-"""A character, one of many, or a group."""
+_Item = str | _Any | _Edge | _Either
+"""A character, one of many, an edge, or a group."""
+
+
+def branches(expression: str) -> list[str]:
+    """The alternatives that the expression is made of at its top, or inside one group around it all."""
+    while True:
+        depth, starts, shut = 0, [0], []
+        for token in _TOKEN.finditer(expression):
+            depth += bool(token["opens"] or token["looks"]) - bool(token["closes"])
+            if token["turns"] and not depth:
+                starts.append(token.end())
+            if not depth:
+                shut.append(token.end())
+        if len(starts) > 1:
+            ends = [*(start - 1 for start in starts[1:]), len(expression)]
+            return [each for start, end in zip(starts, ends, strict=True) for each in branches(expression[start:end])]
+        if not expression.startswith("(?:") or shut != [len(expression)] or not expression.endswith(")"):
+            return [expression]
+        expression = expression[3:-1]
 
 
 def needed(expression: str, *, spaced: bool) -> tuple[frozenset[str], ...]:
     """Sets of beginnings: a line in which the expression matches has, for each set, a word that begins so.
 
-    At most two sets, the most telling; none where nothing can be told. Where the language is not `spaced`, a
+    At most `MOST_SETS`, the most telling; none where nothing can be told. Where the language is not `spaced`, a
     beginning stands anywhere and has at most two characters. One that ends with `END` is a whole word.
     """
     if _BEYOND.search(expression):
         return ()
     found = sorted(set(_sets(_parsed(expression), spaced=spaced, begins=True)), key=_commonness)
-    return tuple(found[:2])
+    return tuple(found[:MOST_SETS])
 
 
 def _commonness(beginnings: frozenset[str]) -> tuple[float, list[str]]:
@@ -91,7 +113,7 @@ def _parsed(expression: str) -> list[_Item]:
         elif token["set"] is not None:
             branch.append(_class(token["set"]))
         elif token["escape"]:
-            branch += [] if token["escape"] in _ZERO else [_Any() if token["escape"] in _FREE else token["escape"]]
+            branch += _escape(token["escape"])
         elif token["one"] not in "^$":
             branch.append(_Any() if token["one"] == "." else token["one"])
     return [_Either(levels[0])]
@@ -106,6 +128,12 @@ def _repeat(branch: list[_Item], least: str | None, most: str | None, sign: str 
     branch[-1] = _Either([[branch[-1]]], least=fewest, once=once)
 
 
+def _escape(sign: str) -> list[_Item]:
+    if sign in "BAZ":
+        return []
+    return [_Edge() if sign == "b" else _Any() if sign in _FREE else sign]
+
+
 def _class(signs: str) -> _Item:
     if len(signs) > _SMALL or "\\" in signs or "-" in signs or signs.startswith("^"):
         return _Any()
@@ -115,13 +143,17 @@ def _class(signs: str) -> _Item:
 def _sets(items: Sequence[_Item], *, spaced: bool, begins: bool) -> Iterator[frozenset[str]]:
     """Every set that can be told of a sequence; `begins` where it stands at the beginning of a word."""
     for number, item in enumerate(items):
-        here = not spaced or (begins if number == 0 else items[number - 1] == " ")
+        here = not spaced or (begins if number == 0 else _parts_words(items[number - 1]))
         if here and (beginnings := _beginnings(items[number:], spaced=spaced)):
             yield beginnings
         if isinstance(item, _Either) and item.least:
             inner = [list(_sets(branch, spaced=spaced, begins=here)) for branch in item.branches]
             if all(inner):
                 yield frozenset().union(*(min(sets, key=_commonness) for sets in inner))
+
+
+def _parts_words(item: _Item) -> bool:
+    return isinstance(item, _Edge) or (isinstance(item, str) and not (item.isalnum() or item == "_"))
 
 
 def _beginnings(items: Sequence[_Item], *, spaced: bool) -> frozenset[str]:
@@ -137,8 +169,10 @@ def _grown(growing: set[str], items: Iterable[_Item], longest: int, *, spaced: b
     for item in items:
         if isinstance(item, _Any):
             return told | growing, set()
+        if isinstance(item, _Edge):
+            continue
         if isinstance(item, str):
-            ends = spaced and not (item.isalnum() or item == "_")
+            ends = spaced and _parts_words(item)
             longer = {each and each + END if ends else each + item for each in growing}
             growing = set() if ends else {each for each in longer if len(each) < longest}
             told |= longer - growing

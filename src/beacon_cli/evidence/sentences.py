@@ -27,17 +27,16 @@ _INVISIBLE = (
     "\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e01ff"
 )
-_SAME = tuple(
-    (re.compile(f"[{letters}]"), same)
-    for letters, same in (
-        (_CONTROLS + _INVISIBLE, ""),
-        ("\u2018\u2019\u201b\u02bc\u02b9\u2032\xb4`\uff07", "'"),
-        ("\u201c-\u201f\xab\xbb\u300a-\u300f\uff02", '"'),
-        ("\u2010-\u2015\u2212", "-"),
-        ("\u2026", "... "),
-    )
-)
+_SAME = {
+    _CONTROLS + _INVISIBLE: "",
+    "\u2018\u2019\u201b\u02bc\u02b9\u2032\xb4`\uff07": "'",
+    "\u201c-\u201f\xab\xbb\u300a-\u300f\uff02": '"',
+    "\u2010-\u2015\u2212": "-",
+    "\u2026": "... ",
+}
 """What looks like nothing, and signs that look like another."""
+_ALIKE = re.compile("|".join(f"([{letters}])" for letters in _SAME))
+_INSTEAD = ("", *_SAME.values())
 _HAN = re.compile("[\u4e00-\u9fff]")
 _EMPHASIS = re.compile(r"[*_~#>|¿¡]+")
 _QUOTED = re.compile(r'"([^"\n]{2,400})"')
@@ -68,10 +67,9 @@ def spoken(text: str) -> tuple[str, bool]:
 
 def plain(text: str) -> str:
     """`text` in one form of its letters: NFKC, folded case, ASCII quotes, simplified Chinese, nothing invisible."""
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.replace("\n", "").isprintable():
         return text.replace("`", "'").lower()
-    for letters, same in _SAME:
-        text = letters.sub(same, text)
+    text = _ALIKE.sub(lambda found: _INSTEAD[found.lastindex or 0], text)
     text = unicodedata.normalize("NFKC", text).casefold()
     return simplified(text) if _HAN.search(text) else text
 
@@ -83,11 +81,11 @@ def sentences(text: str) -> list[str]:
     """
     window = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n\n{text[-TAIL:]}"
     window = plain(window.replace("\r\n", "\n"))[:_MOST_NORMAL]
-    window = _QUOTED.sub(lambda found: f'"{"·" * len(found[1])}"', window)
-    window = _NEW_LINE.sub("\0", window)
-    window = _EMPHASIS.sub("", window)
-    if not window.isascii() or any(word in window for word in _TURNS):
-        window = _TURN.sub("\0", window)
+    if '"' in window:
+        window = _QUOTED.sub(lambda found: f'"{"·" * len(found[1])}"', window)
+    if "\n" in window:
+        window = _NEW_LINE.sub("\0", window)
+    window = _TURN.sub("\0", _EMPHASIS.sub("", window))
     return [line for part in _END.split(window) if (line := " ".join(part.split()).strip(_EDGES))]
 
 
