@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import accumulate, pairwise
 from operator import or_
@@ -36,7 +36,7 @@ class Finder:
         self._spaced = not any(pattern.language in UNSPACED for pattern in ordered)
         self._searches: dict[int, re.Pattern[str]] = {}
         self._by_beginning, self._always = self._indexed()
-        self._by_word = _Words(self._by_beginning)
+        self._by_word = _Words(self._by_beginning, spaced=self._spaced)
         anywhere = (pattern.where is Where.ANYWHERE for pattern, _ in self._parts)
         self._anywhere = sum(1 << number for number, counts in enumerate(anywhere) if counts)
 
@@ -70,29 +70,31 @@ class Finder:
 
     def _matching(self, line: str, likely: int) -> Iterator[Pattern]:
         """The first that matches at each place; of hints that overlap the first alone."""
-        spans = sorted(
-            (found.start(), number, found.end())
-            for number in _bits(likely)
-            for found in self._search(number).finditer(line)
-        )
+        spans = []
+        while likely:
+            number = likely.bit_length() - 1
+            likely ^= 1 << number
+            search = self._searches.get(number) or self._compiled(number)
+            if search.search(line):
+                spans += [(found.start(), number, found.end()) for found in search.finditer(line)]
         last, hinted = -1, 0
-        for start, number, end in spans:
+        for start, number, end in sorted(spans):
             pattern, _ = self._parts[number]
             if start == last or (pattern.means is Means.HINT and start < hinted):
                 continue
             last, hinted = start, end if pattern.means is Means.HINT else hinted
             yield pattern
 
-    def _search(self, number: int) -> re.Pattern[str]:
-        """An alternative of a pattern as a search, compiled when it is first needed."""
-        if number not in self._searches:
-            _, expression = self._parts[number]
-            self._searches[number] = re.compile(rf"\b(?=\w)(?:{expression})" if self._spaced else expression)
-        return self._searches[number]
+    def _compiled(self, number: int) -> re.Pattern[str]:
+        """An alternative of a pattern as a search; compiled when it is first needed, for most never are."""
+        _, expression = self._parts[number]
+        search = re.compile(rf"\b(?=\w)(?:{expression})" if self._spaced else expression)
+        self._searches[number] = search
+        return search
 
     def _likely(self, line: str) -> int:
         """The patterns that this line has words for, as bits."""
-        words = _WORD.findall(line) if self._spaced else map("".join, pairwise(line + END))
+        words = line.split() if self._spaced else map("".join, pairwise(line + END))
         met = reduce(or_, filter(None, map(self._by_word.__getitem__, words)), self._always)
         for _ in range(MOST_SETS - 1):
             met &= met >> len(self._parts)
@@ -115,27 +117,20 @@ class Finder:
 class _Words(dict[str, int]):
     """What is met by a word: the needs that are for one of its beginnings. Remembered, since words come again."""
 
-    def __init__(self, by_beginning: Mapping[str, int]) -> None:
+    def __init__(self, by_beginning: Mapping[str, int], *, spaced: bool) -> None:
         super().__init__()
         self._by_beginning = by_beginning
+        self._parted: Callable[[str], Iterable[str]] = _WORD.findall if spaced else lambda word: (word,)
 
     def __missing__(self, word: str) -> int:
-        whole = word + END
-        met = reduce(or_, (self._by_beginning.get(whole[:length], 0) for length in range(1, LONGEST + 1)))
+        beginnings = {f"{part}{END}"[:length] for part in self._parted(word) for length in range(1, LONGEST + 1)}
+        met = reduce(or_, (self._by_beginning.get(each, 0) for each in beginnings), 0)
         if len(self) < _MOST_WORDS:
             self[word] = met
         return met
 
 
 _Hits = list[tuple[int, Pattern]]
-
-
-def _bits(number: int) -> Iterator[int]:
-    """The places of the bits that are set, lowest first."""
-    while number:
-        lowest = number & -number
-        yield lowest.bit_length() - 1
-        number ^= lowest
 
 
 def _tells(hits: _Hits) -> bool:

@@ -26,7 +26,7 @@ _SCRIPTS = {
 }
 _SCRIPT = {code: re.compile(f"[{letters}]") for code, letters in _SCRIPTS.items()}
 _OTHERS = ("ko", "ru", "ar")
-_FOREIGN = re.compile(r"(?![\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff])[^\W\d_a-z]")
+_FOREIGN = re.compile(r"[^\W\d_a-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff]")
 """A letter that is not Latin."""
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[a-zß-öø-ÿœ]+")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 from beacon_cli.evidence.han import simplified
 
@@ -35,8 +36,7 @@ _SAME = {
     "\u2026": "... ",
 }
 """What looks like nothing, and signs that look like another."""
-_ALIKE = re.compile("|".join(f"([{letters}])" for letters in _SAME))
-_INSTEAD = ("", *_SAME.values())
+_ALIKE = re.compile(f"[{''.join(_SAME)}]")
 _HAN = re.compile("[\u4e00-\u9fff]")
 _EMPHASIS = re.compile(r"[*_~#>|¿¡]+")
 _QUOTED = re.compile(r'"([^"\n]{2,400})"')
@@ -48,7 +48,8 @@ _TURNS = (
     *("aber", "jedoch", "allerdings", "dennoch", "pero", "sin embargo", "no obstante", "aunque"),
 )
 """What follows these words may be an answer after all, so it is weighed by itself."""
-_TURN = re.compile(rf"\s(?=(?:{'|'.join(_TURNS)})\b)|,\s?(?=但|不过|不過|然而|可是)")
+_TURN = re.compile(rf"\s(?=[{''.join(sorted({word[0] for word in _TURNS}))}])(?=(?:{'|'.join(_TURNS)})\b)")
+_TURN_HAN = re.compile(r",\s?(?=但|不过|然而|可是)")
 _TURNED = re.compile(rf"(?:{'|'.join(_TURNS)}|what i can|ce que je peux|lo que sí)\b|但|不过|不過|然而|可是")
 _EDGES = " \"')]"
 
@@ -69,9 +70,18 @@ def plain(text: str) -> str:
     """`text` in one form of its letters: NFKC, folded case, ASCII quotes, simplified Chinese, nothing invisible."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text.replace("`", "'").lower()
-    text = _ALIKE.sub(lambda found: _INSTEAD[found.lastindex or 0], text)
+    text = _ALIKE.sub(_same, text)
     text = unicodedata.normalize("NFKC", text).casefold()
     return simplified(text) if _HAN.search(text) else text
+
+
+@cache
+def _instead(sign: str) -> str:
+    return next(same for letters, same in _SAME.items() if re.match(f"[{letters}]", sign))
+
+
+def _same(found: re.Match[str]) -> str:
+    return _instead(found[0])
 
 
 def sentences(text: str) -> list[str]:
@@ -86,6 +96,8 @@ def sentences(text: str) -> list[str]:
     if "\n" in window:
         window = _NEW_LINE.sub("\0", window)
     window = _TURN.sub("\0", _EMPHASIS.sub("", window))
+    if not window.isascii():
+        window = _TURN_HAN.sub("\0", window)
     return [line for part in _END.split(window) if (line := " ".join(part.split()).strip(_EDGES))]
 
 
