@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 
 from beacon_cli.evidence.han import simplified
@@ -17,7 +18,7 @@ HEAD = 3_000
 TAIL = 1_000
 """Characters of its end."""
 
-_SPECIAL = re.compile(r"<\|[A-Za-z_]{1,40}\|>|</?s>")
+_SPECIAL = re.compile(r"<[|\uff5c][A-Za-z_\u2581]{1,40}[|\uff5c]>|</?s>")
 """Marks of a chat template that a model forgot to keep to itself."""
 _THINKING, _THOUGHT = "<think>", "</think>"
 _MOST_NORMAL = 2 * (HEAD + TAIL)
@@ -51,6 +52,12 @@ _TURNS = (
 _TURN = re.compile(rf"\s(?=[{''.join(sorted({word[0] for word in _TURNS}))}])(?=(?:{'|'.join(_TURNS)})\b)")
 _TURN_HAN = re.compile(r",\s?(?=但|不过|然而|可是)")
 _TURNED = re.compile(rf"(?:{'|'.join(_TURNS)}|what i can|ce que je peux|lo que sí)\b|但|不过|不過|然而|可是")
+_LETTER = re.compile(
+    r"(?:subject|re|objet|betreff|asunto|主题)\b ?:?|(?:dear|sehr geehrte[rs]?|liebe[rs]?|madame|monsieur|chère?s?|"
+    r"estimad[oa]s?|querid[oa]s?|尊敬的)\b(?!.{0,12}\b(?:user|customer|client|nutzer|kund|utilisa|usuari|用户|客户))"
+)
+_SALUTATION = 60
+"""A longer line does not greet."""
 _EDGES = " \"')]"
 
 
@@ -104,3 +111,11 @@ def sentences(text: str) -> list[str]:
 def turns(line: str) -> bool:
     """Whether the line begins with *but*, *however* or their like."""
     return _TURNED.match(line) is not None
+
+
+def is_letter(lines: Sequence[str]) -> bool:
+    """Whether it opens as a letter or its draft does: then whoever declines in it is not the model.
+
+    A letter to a user is the model's own.
+    """
+    return bool(lines) and _LETTER.match(lines[0]) is not None and len(lines[0]) < _SALUTATION
