@@ -61,9 +61,18 @@ def page() -> str:
     """The whole page."""
     group: Any = typer.main.get_command(app)
     lines = [_HEAD, *_section("beacon COMMAND", group)]
-    for name, command in group.commands.items():
+    for name, command in _commands(group):
         lines += _section(" ".join(["beacon", name, *_arguments(command)]), command)
     return "\n".join([*lines, _FOOT])
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its name, those of a group of their own behind the group's."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield before + name, command
 
 
 def _section(title: str, command: Any) -> Iterator[str]:

@@ -34,7 +34,7 @@ def changes(before: Spec, now: Spec) -> Changes:
 
 def _differences(before: Spec, now: Spec) -> Iterator[tuple[bool, str]]:
     """Each difference, and whether it only adds to the run."""
-    for field in ("id", "system_prompt", "sampling", "target"):
+    for field in ("id", "system_prompt", "sampling", "target", "analysis", "design"):
         if getattr(before, field) != getattr(now, field):
             yield False, f"{_NAMES.get(field, field)} changed"
     off = {region.id for region in before.regions} & set(now.regions_off)
@@ -54,7 +54,13 @@ def _differences(before: Spec, now: Spec) -> Iterator[tuple[bool, str]]:
             yield True, f"{field} changed"
 
 
-_NAMES = {"id": "the job's id", "system_prompt": "the system prompt", "target": "the executor"}
+_NAMES = {
+    "id": "the job's id",
+    "system_prompt": "the system prompt",
+    "target": "the executor",
+    "analysis": "the analysis",
+    "design": "the design",
+}
 
 
 def _things(kind: str, before: Mapping[str, _Thing], now: Mapping[str, _Thing]) -> Iterator[tuple[bool, str]]:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from beacon_cli.errors import Fault, SpecError
-from beacon_cli.model import JsonObject, Question
+from beacon_cli.model import JsonObject, Question, Spec
 from beacon_cli.names import quoted
 from beacon_cli.rows import Status
 
@@ -36,8 +36,9 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     `title` is the job's id, or the name of the file that they were read from. `rehearsal`: answers among them are
     made up. Of a run, `began_at` is when it began (ISO 8601), `beacon` the version that carried it out,
     `interrupted` what stopped it, `sampling` how answers were drawn, `questions` what was asked, by id, and
-    `prompts()` gives each execution's system prompt by the execution's id; none of that is known of answers
-    collected elsewhere.
+    `prompts()` gives each execution's system prompt by the execution's id, `spec` is the job, and `design` the
+    hash of what would be asked of the answers, as it stood in the journal before the first; none of that is known
+    of answers collected elsewhere.
     """
 
     title: str
@@ -51,6 +52,8 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Mapping[str, float | int] = {}
     questions: Mapping[str, Question] = {}
     prompts: Callable[[], Mapping[str, str]] = dict
+    spec: Spec | None = None
+    design: str = ""
 
     def about(self) -> JsonObject:
         """What is known of the whole, for the head of a file; JSON types only."""

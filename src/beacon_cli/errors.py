@@ -10,6 +10,7 @@ raised from here is beacon's own, ends the command, and says in one line what is
     ├── StoreError              4    a journal, a run folder or another store cannot be read or written
     ├── StartError              5    nothing could start: no credentials, app not deployed, unreachable
     │   └── QueueError          5    the queue does not let it start: other caps, refused, no waiting wanted
+    ├── GateCrossed             6    a gate that the user set with --fail-on was crossed
     └── Interrupted       129/130/143  a signal ended the run; it can be resumed
 """
 
@@ -79,6 +80,12 @@ class StartError(BeaconError):
 
 class QueueError(StartError):
     """The queue does not let it start: its caps differ, the run is refused, or it would have to wait."""
+
+
+class GateCrossed(BeaconError):
+    """What a report found crosses a gate of `--fail-on`; the report is whole all the same."""
+
+    exit_code = 6
 
 
 class Interrupted(BeaconError):

@@ -31,7 +31,8 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     """The first event of every journal; with it alone the whole plan can be made again.
 
     `planned` counts the executions of each region (by id), `fingerprint` is the hash of sampling and
-    target, which must match when the run is resumed. `job_file` is where the job came from, with `selection`
+    target, which must match when the run is resumed, `design` that of what will be asked of the answers (empty in
+    journals of before there was one). `job_file` is where the job came from, with `selection`
     the part of it that was asked for: so a resumed run can tell what changed since.
     """
 
@@ -43,6 +44,7 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     beacon: str
     job_file: str = ""
     selection: Selection = Selection()
+    design: str = ""
     schema: int = SCHEMA
 
 

@@ -16,11 +16,12 @@ def starts(snapshot: Snapshot) -> dict[int, float | None]:
     """
     expected: dict[int, float | None] = {}
     for line in snapshot.regions.values():
-        expected |= _in_region(line, snapshot)
+        expected |= in_region(line, snapshot)
     return expected
 
 
-def _in_region(line: RegionLine, snapshot: Snapshot) -> dict[int, float | None]:
+def in_region(line: RegionLine, snapshot: Snapshot) -> dict[int, float | None]:
+    """As `starts`, for the tickets of one of its regions."""
     seconds = seconds_each(line)
     if seconds is None or line.paused:
         return {ticket.id: None for ticket in line.waiting}

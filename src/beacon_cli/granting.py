@@ -1,8 +1,11 @@
 """Who may have a turn now: the rules of the queue, pure. Every store follows them; reads no clock.
 
-A region serves its waiting tickets in order of rank. A turn needs a free place among the region's jobs, GPUs in
-the region and GPUs of the workspace. Who waits for GPUs of the workspace is not overtaken by later tickets of
-other regions that need them too, so nobody starves.
+`queues/lua/granting.lua` says them again for Redis, with those of `queues/usage.py`: whoever changes one changes
+the other, and tests/contracts holds them equal.
+
+A region serves its waiting tickets strictly in order of rank. A turn needs a free place among the region's jobs,
+GPUs in the region and GPUs of the workspace. Who waits for GPUs of the workspace is not overtaken by later tickets
+of other regions that need them too, so nobody starves.
 """
 
 from __future__ import annotations
@@ -84,7 +87,7 @@ class Scene:
             return self._wait(ticket, Why.PAUSED, f"region {ticket.region} is paused")
         if reason := self._held(ticket):
             return self._wait(ticket, Why.USER, reason)
-        if ticket.id not in {each.id for each in self._next(ticket.region)}:
+        if ticket.id not in {each.id for each in self._next(ticket.region)[:1]}:
             return self._wait(ticket, Why.TURN, "other jobs come first")
         return self._lack_here(ticket) or self._lack_over_all(ticket, regions) or tuple(self._passed(ticket))
 
@@ -103,11 +106,10 @@ class Scene:
                 yield each.id
 
     def _lack_here(self, ticket: Ticket) -> Waiting | None:
-        before = self._before(ticket, ticket.region)
-        room = self._caps.gpus_per_region - ticket.gpus - self._reserved(ticket.region) - _gpus(before)
+        room = self._caps.gpus_per_region - ticket.gpus - self._reserved(ticket.region)
         if room < 0:
             return self._wait(ticket, Why.GPUS, f"the GPUs of region {ticket.region} are in use")
-        idle = [each for each in self._idle((ticket, *before)) if each.region == ticket.region]
+        idle = [each for each in self._idle((ticket,)) if each.region == ticket.region]
         if cool := _surplus(idle, room):
             return self._wait(ticket, Why.GPUS, "idle containers of other models are still there", cool)
         return None
@@ -129,7 +131,9 @@ class Scene:
         room = self._caps.gpus_per_region - self._reserved(region)
         before: list[Ticket] = []
         for each in self._next(region):
-            if place(each) < place(ticket) and _gpus(before) + each.gpus <= room:
+            if place(each) > place(ticket) or _gpus(before) + each.gpus > room:
+                break
+            if each.id != ticket.id:
                 before.append(each)
         return before
 
@@ -138,10 +142,11 @@ class Scene:
         return [warm for warm in self._warm if not any(takes_over(each, warm) for each in tickets)]
 
     def _wait(self, ticket: Ticket, why: Why, reason: str, cool: tuple[Warm, ...] = ()) -> Waiting:
+        anywhere = why in {Why.TOTAL, Why.USER}  # a dead lease of another region may be what it waits for
         dead = tuple(
             each.id
             for each in self._active
-            if each.expires < self._now and (why is Why.TOTAL or each.region == ticket.region)
+            if each.expires < self._now and (anywhere or each.region == ticket.region)
         )
         return Waiting(position=self._position(ticket), why=why, reason=reason, cool=cool, dead=dead)
 

@@ -97,6 +97,42 @@ class Schedule(StrEnum):
     LANES = "lanes"
 
 
+class Measure(StrEnum):
+    """What a test compares: the share of answers that read so, or how far answers are from each other."""
+
+    REFUSALS = "refusals"
+    """Hard and soft refusals together."""
+    HARD_REFUSALS = "hard_refusals"
+    SOFT_REFUSALS = "soft_refusals"
+    PARTIAL = "partial"
+    SUBSTANTIVE = "substantive"
+    EXACT_MATCH = "exact_match"
+    EDIT_DISTANCE = "edit_distance"
+    TOKEN_JACCARD = "token_jaccard"  # noqa: S105 - a token of text
+    CHRF = "chrf"
+    LENGTH_RATIO = "length_ratio"
+
+
+class Analysis(msgspec.Struct, frozen=True, kw_only=True):
+    """What will be asked of the answers, fixed before the first of them: the one primary test for each model.
+
+    `alpha` is the accepted share of false alarms; `smallest_gap` the smallest difference that matters (.1 is ten
+    points of a rate, or of a distance from 0 to 1); questions of `control_category` should read alike everywhere.
+    """
+
+    primary: Measure = Measure.REFUSALS
+    alpha: float = 0.05
+    smallest_gap: float = 0.1
+    control_category: str = "control"
+    question: str = ""
+
+
+class DesignRule(msgspec.Struct, frozen=True, kw_only=True):
+    """How many container starts each model is to have in each region; None: the job does not say."""
+
+    container_starts: int | None = None
+
+
 class ModalTarget(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="executor", tag="modal"
 ):
@@ -161,7 +197,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
     `regions` are those that are on, in the job's order; `regions_off` the ids that the job names and the
     configuration has switched off. `in_flight` is how many questions a lane has in flight at once. `ignore` names
-    settings that no argument carries, with the job's consent.
+    settings that no argument carries, with the job's consent. `analysis` None: the defaults, not declared.
     """
 
     id: str
@@ -181,6 +217,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Schedule = Schedule.LOCKSTEP
     in_flight: int = 1
     ignore: tuple[str, ...] = ()
+    analysis: Analysis | None = None
+    design: DesignRule = DesignRule()
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

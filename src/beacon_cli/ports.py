@@ -24,6 +24,7 @@ from beacon_cli.tickets import (
     Request,
     Snapshot,
     Ticket,
+    Warm,
 )
 
 Placed: TypeAlias = Callable[[str], Awaitable[None]]
@@ -192,7 +193,7 @@ class Store(Protocol):
         """Ask for the turn; given when `granting.Scene.judge` says so, and given again if it has been granted.
 
         Warm pools that the ticket takes over count as reserved by it from then on. A ticket that was cancelled
-        while it waited is gone once its holder has been told.
+        while it waited is gone once its holder has been told. A lease that is being reclaimed is nobody's turn.
         """
 
     def renew(self, holder: str) -> tuple[Order, ...]:
@@ -243,8 +244,12 @@ class Store(Protocol):
         Counts as one holder that its run has lost. False: the duty is no longer this holder's.
         """
 
-    def gone(self, region: str, pool: str) -> None:
-        """The containers of a warm pool are known gone: free its GPUs."""
+    def gone(self, idle: Warm) -> None:
+        """The containers of a warm pool are known gone: free its GPUs.
+
+        Not if the pool has been taken over since it was looked at, even if it is warm again: `idle` is what was
+        told then.
+        """
 
     def release(self, run_id: str) -> bool:
         """Forget the holders that a run has lost. False: it had lost none."""

@@ -6,29 +6,35 @@ No field of the original is changed: `queues` by region in capitals; of each `re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from beacon_cli import forecast
 from beacon_cli.model import JsonObject
-from beacon_cli.tickets import RegionLine, Snapshot, Ticket, TicketState
+from beacon_cli.tickets import RegionLine, Snapshot, Ticket, TicketState, Warm
 
 
-def to_record(snapshot: Snapshot, regions: Iterable[str]) -> JsonObject:
-    """The whole queue; `regions` (by id) are there whether anybody ever asked for them or not, and come first."""
+def to_record(
+    snapshot: Snapshot, regions: Iterable[str], set_aside: Mapping[str, Iterable[str]] | None = None
+) -> JsonObject:
+    """The whole queue; `regions` (by id) are there whether anybody ever asked for them or not, and come first.
+
+    `set_aside` has the runs that are refused, each with its regions: see `ports.Store.set_aside`.
+    """
     names = list(dict.fromkeys([*regions, *snapshot.regions]))
     lines = {name: snapshot.regions.get(name, RegionLine(region=name)) for name in names}
     return {
         "queues": {name.upper(): region(line, snapshot) for name, line in lines.items()},
         "at": utc(snapshot.at),
         "gpus": {"in_use": sum(line.gpus for line in lines.values()), "limit": snapshot.caps.gpus_total},
+        "set_aside": {run_id: list(where) for run_id, where in (set_aside or {}).items()},
     }
 
 
 def region(line: RegionLine, snapshot: Snapshot) -> JsonObject:
     """One region's part of it."""
     working = [each for each in line.active if each.state is TicketState.HOLDING]
-    starts = forecast.starts(snapshot)
+    starts = forecast.in_region(line, snapshot)
     return {
         "region": line.region.upper(),
         "queue_size": len(line.waiting),
@@ -42,6 +48,7 @@ def region(line: RegionLine, snapshot: Snapshot) -> JsonObject:
             "idle": sum(each.gpus for each in line.warm),
             "limit": snapshot.caps.gpus_per_region,
         },
+        "warm": [warm(each, snapshot) for each in line.warm],
         "paused": line.paused,
         "jobs": [job(each) for each in working],
         "reclaiming": [each.run_id for each in line.active if each.state is TicketState.RECLAIMING],
@@ -83,6 +90,11 @@ def waiting(ticket: Ticket, position: int, starts_at: float | None) -> JsonObjec
         "gpus": ticket.gpus,
         "models": list(ticket.models),
     }
+
+
+def warm(pool: Warm, snapshot: Snapshot) -> JsonObject:
+    """Containers that stand idle: the key of their pool, how many GPUs they hold, since when."""
+    return {"pool": pool.pool, "gpus": pool.gpus, "since": utc(snapshot.at - max(0.0, snapshot.now - pool.since))}
 
 
 def utc(at: float) -> str:

@@ -18,6 +18,7 @@ in `beacon.toml`           in the environment   what it is
 `user = "ann"`             BEACON_USER          who takes tickets; the login name unless given
 `patterns = ["mine.toml"]`                      more patterns by which answers are read
 `[caps]`                                        the queue's other caps: see `CAPS`
+`[serve.executors.NAME]`                        an executor that a job may name: the block of a job file
 `[regions.mars]`                                a region, new or changed, with any of the keys
 `app = "mars"`                                  the suffix of its Modal app; the region's id unless given
 `place = "Mars"`                                its name in prompts; the region's id unless given
@@ -39,7 +40,7 @@ import msgspec
 
 from beacon_cli import tables
 from beacon_cli.errors import Fault, SpecError
-from beacon_cli.model import Region
+from beacon_cli.model import JsonObject, Region
 from beacon_cli.names import RegionNames, printable, quoted, suggestion
 
 FILE = "beacon.toml"
@@ -69,13 +70,17 @@ _ENVIRONMENT = {
     "BEACON_USER": "user",
 }
 _REGION_ID = re.compile(r"[a-z][a-z0-9_-]{0,49}")
+DEFAULT_EXECUTOR = "default"
+"""The name that stands for beacon's own apps on Modal."""
+_EXECUTOR_KINDS = ("modal", "openai", "simulated")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration, checked.
 
     `regions` are all there are, `regions_off` the ids of those switched off; `queue` is the address of a Redis,
-    empty for a file; `caps` has what was given of `CAPS`; `patterns` are files of the user's own patterns.
+    empty for a file; `caps` has what was given of `CAPS`; `patterns` are files of the user's own patterns;
+    `executors` are the blocks that a job may name, of JSON types, their form not yet checked.
     """
 
     home: Path
@@ -86,6 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = ""
     user: str = ""
     caps: dict[str, float] = {}
+    executors: dict[str, JsonObject] = {}
     patterns: tuple[Path, ...] = ()
 
 
@@ -105,7 +111,8 @@ def load(cwd: Path, environ: Mapping[str, str]) -> Settings:
     off = gathered.off(RegionNames(regions))
     if gathered.faults:
         raise SpecError(tuple(gathered.faults))
-    values = {key: value for key, (value, _) in gathered.values.items() if key != "regions_off"}
+    renamed = {"serve": "executors"}
+    values = {renamed.get(key, key): value for key, (value, _) in gathered.values.items() if key != "regions_off"}
     return Settings(
         **{"home": user_state_path("beacon", appauthor=False)} | values,
         regions=regions,
@@ -291,6 +298,32 @@ def _caps(value: Any) -> dict[str, float]:
     return value
 
 
+def _serve(value: Any) -> dict[str, JsonObject]:
+    """The executors of the table `[serve]`: by name, each with the one block that a job file would have."""
+    if not isinstance(value, dict) or set(value) - {"executors"}:
+        raise ValueError("must hold nothing but tables: [serve.executors.NAME]")
+    executors = value.get("executors", {})
+    if not isinstance(executors, dict):
+        raise ValueError("must hold nothing but tables: [serve.executors.NAME]")  # noqa: TRY004 - callers gather these
+    for name, block in executors.items():
+        if not _REGION_ID.fullmatch(name) or name == DEFAULT_EXECUTOR:
+            raise ValueError(
+                f"executors.{_shown(name)}: a name must be lower-case letters, digits, - and _, a letter first,"
+                f" and not {quoted(DEFAULT_EXECUTOR)}"
+            )
+        if not isinstance(block, dict) or len(block) != 1 or not set(block) <= set(_EXECUTOR_KINDS):
+            raise ValueError(f"executors.{name} needs exactly one of 'modal', 'openai' and 'simulated'")
+        if not _is_json(block):
+            raise ValueError(f"executors.{name} holds a date or a time; put it in quotes")
+    return executors
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return all(map(_is_json, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str | int | float)
+
+
 def _list_of_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError('must be a list of names, as ["a", "b"]')  # noqa: TRY004 - callers gather ValueErrors
@@ -316,6 +349,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "user": _label,
     "caps": _caps,
     "patterns": _files,
+    "serve": _serve,
 }
 _REGION_READERS: dict[str, Callable[[Any], Any]] = {
     "app": _label,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from beacon_cli import settings as configuration
-from beacon_cli import spec as jobs
-from beacon_cli.errors import Fault, QueueError, SpecError, UsageError
-from beacon_cli.model import ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
+from beacon_cli.errors import Fault, SpecError, UsageError
+from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import printable, quoted
 from beacon_cli.ports import Display, Executor, Store
 from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill
 from beacon_cli.tickets import Caps
 
-if TYPE_CHECKING:  # only a report needs it, and it takes milliseconds
+if TYPE_CHECKING:  # not every command needs them, and they take milliseconds
+    from beacon_cli import spec as jobs
+    from beacon_cli.evidence.accuracy import Measured
     from beacon_cli.evidence.readings import Reader
 
 
@@ -53,14 +54,44 @@ def job(path: Path, allowed: Settings) -> tuple[bytes, Spec]:
     Raises:
         SpecError: it is wrong; every fault is named.
     """
+    from beacon_cli import spec as jobs
+
     data = jobs.read(path)
-    limits = jobs.Allowed(
+    return data, parsed(data, path, allowed)
+
+
+def parsed(data: bytes, path: Path, allowed: Settings) -> Spec:
+    """What a job says that has the place `path` in complaints.
+
+    Raises:
+        SpecError: it is wrong; every fault is named.
+    """
+    from beacon_cli import spec as jobs
+
+    return jobs.parse(data, path, _limits(allowed))
+
+
+def foreign_job(data: bytes, name: str, allowed: Settings) -> Spec:
+    """What a job says that came from outside; it may name no file and no executor but those of the configuration.
+
+    Raises:
+        SpecError: it is wrong; every fault is named, in a file of this name.
+    """
+    from beacon_cli import spec as jobs
+
+    return jobs.parse(data, Path(name), msgspec.structs.replace(_limits(allowed), foreign=True))
+
+
+def _limits(allowed: Settings) -> jobs.Allowed:
+    from beacon_cli import spec as jobs
+
+    return jobs.Allowed(
         regions=allowed.regions,
         regions_off=allowed.regions_off,
         gpus_total=allowed.gpus_total,
         gpus_per_region=allowed.gpus_per_region,
+        executors=allowed.executors,
     )
-    return data, jobs.parse(data, path, limits)
 
 
 def reader(allowed: Settings) -> Reader:
@@ -92,6 +123,16 @@ def reader(allowed: Settings) -> Reader:
     if faults:
         raise SpecError(tuple(faults))
     return Reader(found)
+
+
+def accuracy() -> Measured:
+    """How often readings are right, as it was measured for this version on a labelled sample."""
+    from importlib import resources
+
+    from beacon_cli.evidence.accuracy import Measured
+
+    shipped = resources.files("beacon_cli.evidence").joinpath("measured.json").read_bytes()
+    return msgspec.json.decode(shipped, type=Measured)
 
 
 @contextmanager
@@ -161,10 +202,43 @@ def store(allowed: Settings, *, rehearsal: bool) -> Store:
         StoreError: it cannot be reached, or was written by a newer beacon.
     """
     if allowed.queue and not rehearsal:
-        raise QueueError("BEACON_QUEUE: no store of this kind yet")
+        try:
+            from beacon_cli.queues import redis
+        except ModuleNotFoundError:
+            raise UsageError("a queue in Redis needs its client: pip install 'beacon-cli[redis]'") from None
+        return redis.store(allowed.queue)
     from beacon_cli.queues import sqlite
 
-    return sqlite.store(allowed.home / ("rehearsals.db" if rehearsal else "queue.db"))
+    return sqlite.store(_queue_file(allowed, rehearsal=rehearsal))
+
+
+def store_if_any(allowed: Settings, *, rehearsal: bool) -> Store | None:
+    """As `store`, and None where there is no queue yet: looking makes none.
+
+    Raises:
+        StoreError: it cannot be reached, or was written by a newer beacon.
+    """
+    in_file = rehearsal or not allowed.queue
+    if in_file and not _queue_file(allowed, rehearsal=rehearsal).exists():
+        return None
+    return store(allowed, rehearsal=rehearsal)
+
+
+@contextmanager
+def remote_status(url: str) -> Iterator[Callable[[], JsonObject]]:
+    """What asks the server at `url` how its queue stands, for the body; see `queues.afar.Server.status`.
+
+    Raises:
+        UsageError: that is no address of a server.
+    """
+    from beacon_cli.queues import afar
+
+    with afar.Server(url) as server:
+        yield server.status
+
+
+def _queue_file(allowed: Settings, *, rehearsal: bool) -> Path:
+    return allowed.home / ("rehearsals.db" if rehearsal else "queue.db")
 
 
 def caps(allowed: Settings) -> Caps:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.chaos import House, Provider, Record, Told, is_full, provider
+from tests.support.contest import Contest
+from tests.support.emulated import Emulated
 from tests.support.forks import Nursery
 
 RULES: list[Record] = [
@@ -92,5 +94,35 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 def house(tmp_path: Path, workspace: Provider, nursery: Nursery) -> Iterator[House]:
     """An empty home and no job yet."""
     here = House(tmp_path, workspace, nursery)
+    yield here
+    here.close()
+
+
+CALLS: list[Record] = [
+    {"effect": "hang", "question": "*stubborn*", "stubborn": True},
+    {"effect": "hang", "question": "*hangs*"},
+    {"effect": "slow", "question": "*slow*", "amount": 500.0, "stubborn": True},
+    {"effect": "unreachable", "question": "*down*", "attempts": [1, 1]},
+]
+"""What goes wrong with a question of a contest, by a word in it. `slow`: five seconds at its speed."""
+
+
+@pytest.fixture(scope="session")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
+    """A workspace for runs that want the same GPUs; it outlives them all."""
+    with Emulated(tmp_path_factory.mktemp("crowded"), CALLS) as serving:
+        yield serving
+
+
+@pytest.fixture(params=["sqlite"])
+def queue_at(request: pytest.FixtureRequest) -> str:
+    """Where the queue is: empty for a file."""
+    return {"sqlite": ""}[request.param]
+
+
+@pytest.fixture
+def contest(tmp_path: Path, crowded: Emulated, nursery: Nursery, queue_at: str) -> Iterator[Contest]:
+    """A home with a queue and no job yet; leases last one second."""
+    here = Contest(tmp_path, crowded, nursery, queue=queue_at)
     yield here
     here.close()

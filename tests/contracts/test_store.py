@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 
 import pytest
 from tests.support.queueing import Hands, part, request
+from tests.support.redis import Server, queue_name
 
 from beacon_cli.errors import QueueError
 from beacon_cli.ports import Store
-from beacon_cli.queues import memory, sqlite
+from beacon_cli.queues import memory, redis, sqlite
 from beacon_cli.tickets import (
     Caps,
     Entered,
@@ -32,15 +33,28 @@ Given: TypeAlias = tuple[Store, Hands]
 NOTHING = part(HowEnded.CANCELLED, succeeded=0, seconds=0.0)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Redis for all tests of this file; each has a queue of its own in it."""
+    with Server(tmp_path_factory.mktemp("redis"), 'save ""') as started:
+        yield started
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def given(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Given]:
-    """An empty store, and the clock that it reads."""
+    """An empty store that was made long ago, and the clock that it reads."""
     hands = Hands()
     store: Store
-    if request.param == "memory":
-        store = memory.store(hands, hands.wall)
-    else:
-        store = sqlite.store(tmp_path / "home" / "queue.db", clock=hands, wall=hands.wall)
+    match request.param:
+        case "memory":
+            store = memory.store(hands, hands.wall)
+        case "sqlite":
+            store = sqlite.store(tmp_path / "home" / "queue.db", clock=hands, wall=hands.wall)
+        case _:
+            url = request.getfixturevalue("server").url
+            hands.pass_by(-100)
+            store = redis.store(url, queue=queue_name(), clock=hands, wall=hands.wall)
+            hands.pass_by(100)
     yield store, hands
     store.close()
 
@@ -139,6 +153,18 @@ class TestOrder:
         assert waiting(store, second, "b").why is Why.GPUS
         assert waiting(store, third, "c").why is Why.TURN
 
+    def test_nobody_overtakes_within_a_region(self, given: Given) -> None:
+        """However many jobs may work at once: who comes later waits for the first, and so nobody starves."""
+        store, _ = given
+        store.agree(Caps(jobs_at_once=3))
+        first, token = turn(store, "a", pools={"p": 1})
+        large, small = enter(store, "b"), enter(store, "c", pools={"p": 1})
+        assert waiting(store, large, "b").why is Why.GPUS
+        assert waiting(store, small, "c").why is Why.TURN
+        assert store.leave(first, token, part(), {})
+        assert waiting(store, small, "c").why is Why.TURN
+        assert granted(store, large, "b")
+
     def test_asking_again_gives_the_same_turn(self, given: Given) -> None:
         """An entry or a claim that is repeated, its answer having been lost, changes nothing."""
         store, _ = given
@@ -179,9 +205,32 @@ class TestCaps:
         answer = waiting(store, other, "b")
         assert answer.why is Why.GPUS
         assert [each.pool for each in answer.cool] == ["p1"]
-        store.gone("us", "p1")
+        store.gone(answer.cool[0])
         assert granted(store, other, "b")
         assert store.snapshot().regions["us"].gpus == 3
+
+    def test_a_pool_that_is_warm_anew_is_not_freed(self, given: Given) -> None:
+        """Who saw a pool empty, and says so after another job has worked there and left it warm, frees nothing."""
+        store, hands = given
+        ticket, token = turn(store, "a")
+        assert store.leave(ticket, token, part(), {"p1": 1})
+        seen = store.snapshot().regions["us"].warm[0]
+        hands.pass_by(1)
+        ticket, token = turn(store, "b")
+        assert store.leave(ticket, token, part(), {"p1": 1})
+        store.gone(seen)
+        assert store.snapshot().regions["us"].gpus == 1
+
+    def test_warm_containers_of_several_turns_add_up(self, given: Given) -> None:
+        """Two turns that leave containers of one pool leave both: none of them is forgotten."""
+        store, _ = given
+        store.agree(Caps(jobs_at_once=2))
+        turns = [turn(store, run, pools={"p": 1}) for run in "ab"]
+        for ticket, token in turns:
+            assert store.leave(ticket, token, part(), {"p": 1})
+        assert store.snapshot().regions["us"].gpus == 2
+        answer = waiting(store, enter(store, "c", pools={"x": 2}), "c")
+        assert [(each.pool, each.gpus) for each in answer.cool] == [("p", 2)]
 
     def test_warm_containers_of_the_same_models_are_taken_over(self, given: Given) -> None:
         """The next job with the same pools starts at once, and its warm containers are not counted twice."""
@@ -192,16 +241,26 @@ class TestCaps:
         line = store.snapshot().regions["us"]
         assert (line.gpus, line.warm) == (3, ())
 
+    def test_containers_that_were_not_taken_over_stay_counted(self, given: Given) -> None:
+        """A turn that reserves less of a pool than is warm leaves what it had beside that, not in its place."""
+        store, _ = given
+        ticket, token = turn(store, "a", pools={"p1": 2})
+        assert store.leave(ticket, token, part(), {"p1": 2})
+        ticket, token = turn(store, "b", pools={"p1": 1})
+        assert store.snapshot().regions["us"].gpus == 3
+        assert store.leave(ticket, token, part(), {"p1": 1})
+        assert store.snapshot().regions["us"].gpus == 3
+
     def test_warm_containers_of_other_regions_give_way(self, given: Given) -> None:
         """What is idle in other regions is cooled if the workspace's limit asks for it, the longest idle first."""
         store, hands = given
-        for region in ("r1", "r2", "r3"):
+        for region in ("r3", "r1", "r2"):
             ticket, token = turn(store, region, region)
             hands.pass_by(1)
             assert store.leave(ticket, token, part(), {"p1": 1, "p2": 1, "p3": 1})
         answer = waiting(store, enter(store, "d", "r4"), "d")
         assert answer.why is Why.TOTAL
-        assert [(each.region, each.pool) for each in answer.cool] == [("r1", "p1"), ("r1", "p2")]
+        assert [(each.region, each.pool) for each in answer.cool] == [("r3", "p1"), ("r3", "p2")]
 
     def test_what_an_earlier_ticket_takes_over_is_not_cooled(self, given: Given) -> None:
         """A job whose models are warm in every region gets them everywhere: none has to end for another."""
@@ -251,6 +310,16 @@ class TestUsers:
         enter(store, "d", user="ben")
         enter(store, "b", "eu")
 
+    def test_a_dead_job_of_the_user_is_named_wherever_it_worked(self, given: Given) -> None:
+        """Who waits for a limit of its user is told of dead leases in every region: nobody else may pass there."""
+        store, hands = given
+        store.agree(Caps(jobs_running=1))
+        dead, _ = turn(store, "a", "eu")
+        hands.pass_by(31)
+        answer = waiting(store, enter(store, "b", "us"), "b")
+        assert answer.why is Why.USER
+        assert answer.dead == (dead,)
+
     def test_a_user_may_have_so_many_jobs_running(self, given: Given) -> None:
         """Who has as many jobs running as allowed is passed over, and the grant tells whom it passed."""
         store, _ = given
@@ -262,6 +331,14 @@ class TestUsers:
         assert granted(store, third, "c")
         assert [each.passed for each in store.log() if each.kind is LogKind.GRANTED] == [(), (second,)]
         assert store.leave(first, token, part(), {})
+
+    def test_a_job_runs_once_however_many_regions_it_has(self, given: Given) -> None:
+        """A run that has its turn in one region is not held back in another by its own user's limit."""
+        store, _ = given
+        store.agree(Caps(jobs_running=1))
+        turn(store, "a", "us")
+        turn(store, "a", "eu")
+        assert waiting(store, enter(store, "b", "asia"), "b").why is Why.USER
 
     def test_a_user_may_ask_so_many_executions_an_hour(self, given: Given) -> None:
         """Turns beyond a user's executions an hour wait until enough of the hour has passed."""
@@ -343,6 +420,21 @@ class TestLeases:
         assert not store.reclaimed(ticket, "host:b", {})
         assert store.reclaimed(ticket, "host:c", {})
 
+    def test_the_duty_to_reclaim_is_no_turn(self, given: Given) -> None:
+        """Who reclaims a dead lease, of the same run or a cancelled one, can only end it: its GPUs count on."""
+        store, hands = given
+        ticket, _ = turn(store, "a")
+        hands.pass_by(31)
+        assert store.reclaim(ticket, "host:a2")
+        assert store.enter(request("a", holder="host:a2")) == NotYet(
+            "what the run left behind has to end first", (ticket,)
+        )
+        assert store.cancel("a", None, "ben") == ("us",)
+        assert store.claim(ticket, "host:a2") == Unknown("ben")
+        assert store.snapshot().regions["us"].gpus == 3
+        assert store.reclaimed(ticket, "host:a2", {})
+        assert store.snapshot().regions == {}
+
     def test_a_live_lease_is_not_reclaimed(self, given: Given) -> None:
         """Neither a lease that is renewed nor a ticket that waits can be reclaimed."""
         store, _ = given
@@ -421,17 +513,17 @@ class TestResuming:
     def test_a_run_that_loses_three_holders_is_set_aside(self, given: Given) -> None:
         """A run that lost three holders is refused in the region, the next one starts; a release lets it in."""
         store, _ = given
-        for number in range(3):
-            assert isinstance(store.enter(request("a", holder=f"host:a{number}")), Entered)
-            store.claim(1, f"host:a{number}")
+        ticket, _ = turn(store, "a", holder="host:a0")
+        for number in (1, 2):
+            assert enter(store, "a", holder=f"host:a{number}") == ticket
         answer = store.enter(request("a", holder="host:a3"))
         assert isinstance(answer, Refused)
         assert "beacon queue release a" in answer.reason
         assert store.set_aside() == {"a": ("us",)}
         next_run = enter(store, "b")
-        assert waiting(store, next_run, "b").dead == (1,)
-        assert store.reclaim(1, "host:b")
-        assert store.reclaimed(1, "host:b", {})
+        assert waiting(store, next_run, "b").dead == (ticket,)
+        assert store.reclaim(ticket, "host:b")
+        assert store.reclaimed(ticket, "host:b", {})
         assert granted(store, next_run, "b")
         assert store.release("a")
         assert not store.release("a")
@@ -505,6 +597,24 @@ class TestRemembering:
         assert store.leave(ticket, token, part(), {})
         assert store.failures() == ()
 
+    def test_failures_are_kept_word_for_word(self, given: Given) -> None:
+        """What a model said of its failure, lone surrogates and controls included, does not stop a turn's end."""
+        store, _ = given
+        message = "no \ud800 \x1b[31m \u202e \x00 \\"
+        failure = FailedExecution(
+            run_id="a",
+            execution="e1",
+            region="us",
+            model="m1",
+            question="q",
+            kind="model",
+            message=message,
+            at=5.0,
+        )
+        ticket, token = turn(store, "a")
+        assert store.leave(ticket, token, part(HowEnded.FAILED, failed=1, failures=(failure,)), {})
+        assert store.failures() == (failure,)
+
     def test_everything_is_told_in_the_log(self, given: Given) -> None:
         """The log has every change in order, with numbers that grow, and can be read from any of them on."""
         store, hands = given
@@ -512,7 +622,7 @@ class TestRemembering:
         ticket, token = turn(store, "a")
         assert store.hold(ticket, token, {"x": 1})
         assert store.leave(ticket, token, part(), {"x": 1})
-        store.gone("us", "x")
+        store.gone(store.snapshot().regions["us"].warm[0])
         ticket, token = turn(store, "b")
         hands.pass_by(31)
         assert store.reclaim(ticket, "host:c")

@@ -155,7 +155,8 @@ def _import_all() -> None:
     import beacon_cli.executors.modal
     import beacon_cli.operations.carry_out
     import beacon_cli.operations.looking
-    import beacon_cli.operations.reaping  # noqa: F401 - imported to be there
+    import beacon_cli.operations.reaping
+    import beacon_cli.queues.sqlite  # noqa: F401 - imported to be there
 
 
 if __name__ == "__main__":

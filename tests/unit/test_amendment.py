@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 from tests.support.jobs import EU, US, spec
 
 from beacon_cli.amendment import changes
-from beacon_cli.model import Context, Limits, Model, Question, Region, RetryRule, Sampling, SimulatedTarget, Spec
+from beacon_cli.model import (
+    Analysis,
+    Context,
+    DesignRule,
+    Limits,
+    Model,
+    Question,
+    Region,
+    RetryRule,
+    Sampling,
+    SimulatedTarget,
+    Spec,
+)
 from beacon_cli.plan import Plan
 
 MORE = Question(id="new", text="New?")
@@ -45,6 +57,8 @@ def test_a_run_may_grow(now: dict[str, Any], said: str) -> None:
         ({"system_prompt": "Other."}, "the system prompt changed"),
         ({"contexts": (Context(id="c", system_prompt="C"),)}, "contexts take the place"),
         ({"id": "other"}, "the job's id changed"),
+        ({"analysis": Analysis(alpha=0.01)}, "the analysis changed"),
+        ({"design": DesignRule(container_starts=5)}, "the design changed"),
         ({"regions": (US, EU), "regions_off": ("asia",)}, "region 'asia' is switched off in the configuration"),
     ],
 )

@@ -23,8 +23,10 @@ from beacon_cli.operations.exporting import Format
 from beacon_cli.plan import Plan
 from beacon_cli.results import Standings
 from beacon_cli.rows import Status
+from beacon_cli.server import metrics, openapi, view
 from beacon_cli.spec.checks import SETTINGS
 from beacon_cli.templates import ARGUMENT_NAMES, CELL_NAMES, PROMPT_NAMES
+from beacon_cli.tickets import Caps, Snapshot
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -159,6 +161,7 @@ def test_every_setting_of_the_configuration_is_explained() -> None:
         **{key: [variable] for variable, key in settings._ENVIRONMENT.items()},
         "patterns": [],
         "[caps]": [],
+        "[serve.executors.NAME]": [],
         "[regions.NAME]": [],
     }
     shown = re.search(r"\[caps\]\n(.*?)```", page("configuration.md"), re.DOTALL)
@@ -222,6 +225,25 @@ def test_every_kind_of_error_is_explained() -> None:
     documented = table("results.md", "Error kinds", first="kind")
     assert {named([row])[0]: row[3] for row in documented} == {
         kind.value: "yes" if kind in INFRASTRUCTURE else "no" for kind in ErrorKind
+    }
+
+
+def test_every_route_state_and_figure_of_the_server_is_explained() -> None:
+    """The tables of docs/server.md are those of /openapi.json, of the jobs' states, and of /metrics."""
+    document = openapi.document("0")
+    routes = {
+        f"{method.upper()} {path}": "yes" if "security" in operation else ""
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if not path.startswith("/page.")
+    }
+    documented = table("server.md", "Routes", first="route")
+    assert {named([row])[0]: row[1] for row in documented} == routes
+    assert named(table("server.md", "How a job stands", first="`state`")) == list(view.STATES)
+    text = metrics.text(Snapshot(at=0.0, now=0.0, caps=Caps(), regions={}), ["us"], {"started": 1}, "0")
+    shown = re.findall(r"^(\w+)\{(.*)\} ", text, flags=re.MULTILINE)
+    assert {row[0].strip("`"): CODE.findall(row[1]) for row in table("server.md", "Figures", first="figure")} == {
+        name: re.findall(r"(\w+)=", labels) for name, labels in shown
     }
 
 

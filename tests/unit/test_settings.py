@@ -15,7 +15,8 @@ from beacon_cli.model import Region
 from beacon_cli.settings import Settings
 
 Configure = Callable[..., Settings]
-KEYS = "home, regions_off, gpus_total, gpus_per_region, queue, user, caps, patterns, regions"
+
+KEYS = "home, regions_off, gpus_total, gpus_per_region, queue, user, caps, patterns, serve, regions"
 
 
 @pytest.fixture
@@ -105,6 +106,14 @@ def test_home_may_begin_with_a_tilde(
     assert configure(BEACON_HOME="~/b").home == tmp_path / "b"
 
 
+def test_executors_that_a_job_may_name(configure: Configure) -> None:
+    """A table for each, as the block of a job file; the project's file goes over the user's."""
+    found = configure(
+        "[serve.executors.mine.simulated]\nseed = 3\n", user_text="[serve.executors.theirs.simulated]\n"
+    )
+    assert found.executors == {"mine": {"simulated": {"seed": 3}}}
+
+
 def test_files_of_patterns_are_found_from_the_folder_of_their_configuration(
     configure: Configure, tmp_path: Path
 ) -> None:
@@ -146,6 +155,23 @@ def test_a_region_can_be_added(configure: Configure) -> None:
         ("patterns = ['']", "patterns: must be text, and not empty"),
         ("regions_off = ['aisa']", "regions_off: unknown region 'aisa'; did you mean 'asia'?"),
         ("regions = 3", "regions: must be tables: [regions.NAME]"),
+        ("serve = 3", "serve: must hold nothing but tables: [serve.executors.NAME]"),
+        ("[serve]\nport = 3", "serve: must hold nothing but tables: [serve.executors.NAME]"),
+        (
+            "[serve.executors.default.simulated]",
+            (
+                "serve: executors.default: a name must be lower-case letters, digits, - and _, a letter first,"
+                " and not 'default'"
+            ),
+        ),
+        (
+            "[serve.executors.a]\nurl = 'x'",
+            "serve: executors.a needs exactly one of 'modal', 'openai' and 'simulated'",
+        ),
+        (
+            "[serve.executors.a.modal]\nsince = 2026-01-01",
+            "serve: executors.a holds a date or a time; put it in quotes",
+        ),
         ("[regions]\nus = 3", "regions.us: must be a table: [regions.us]"),
         (
             "[regions.US]",

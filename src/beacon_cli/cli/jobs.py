@@ -26,12 +26,21 @@ def plan(
     question: options.Questions = None,
     limit: options.FirstQuestions = None,
     schedule: options.ScheduleName = None,
+    power: Annotated[
+        bool, typer.Option("--power", help="Say which differences the design can find, and what it would take.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Show what a run of the job would do: the matrix, the order, the least time. Starts nothing."""
     from beacon_cli.operations import looking, orders
 
-    looking.plan(job, orders.select(region, model, question, limit, schedule), as_json=json)
+    chosen = orders.select(region, model, question, limit, schedule)
+    if not power:
+        looking.plan(job, chosen, as_json=json)
+        return
+    from beacon_cli.operations import weighing
+
+    weighing.power(job, chosen, as_json=json)
 
 
 def validate(job: options.JobFile) -> None:

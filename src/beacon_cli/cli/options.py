@@ -75,3 +75,10 @@ Speed: TypeAlias = Annotated[
     float,
     typer.Option("--speed", min=0.01, metavar="X", help="How many times faster than life a rehearsal runs."),
 ]
+PriorityName: TypeAlias = Annotated[
+    str,
+    typer.Option("--priority", metavar="NAME", help="high, normal or low: whom the queue serves first."),
+]
+NoWait: TypeAlias = Annotated[
+    bool, typer.Option("--no-wait", help="Leave with code 5 where it would have to wait for a turn.")
+]

@@ -1,7 +1,8 @@
-"""`beacon run`, `resume`, `retry` and `reap`: carrying a job out, to its end."""
+"""`beacon run`, `ask`, `resume`, `retry` and `reap`: carrying a job out, to its end."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from beacon_cli.cli import options
 
 def register(app: typer.Typer) -> None:
     """Give the application this file's commands."""
-    for command in (run, resume, retry, reap):
+    for command in (run, ask, resume, retry, reap):
         app.command()(command)
 
 
@@ -32,6 +33,8 @@ def run(
         str | None, typer.Option("--run-id", metavar="ID", help="Name the run yourself.", show_default=False)
     ] = None,
     output: options.Output = None,
+    priority: options.PriorityName = "normal",
+    no_wait: options.NoWait = False,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the interrupted run that this command began, if there is one."),
@@ -53,9 +56,67 @@ def run(
         run_id=run_id,
         output=output,
         resume=resume,
+        priority=orders.priority(priority),
+        wait=not no_wait,
         show=orders.show(json=json, quiet=quiet),
     )
     raise typer.Exit(carry_out.run(order))
+
+
+def ask(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, word for word.")],
+    *,
+    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="Who is asked.")],
+    region: Annotated[str, typer.Option("--region", metavar="REGION", help="Where.")],
+    job: Annotated[
+        Path | None,
+        typer.Option(
+            "--job",
+            metavar="FILE",
+            help="Ask as this job file does: its executor, prompt, sampling.",
+            show_default=False,
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            "--temperature", metavar="X", min=0.0, max=2.0, help="How freely it answers.", show_default=False
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option("--max-tokens", metavar="N", min=1, help="How much it may say.", show_default=False),
+    ] = None,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Rehearse without an account, on an emulator on this machine.")
+    ] = False,
+    speed: options.Speed = 10.0,
+    priority: options.PriorityName = "normal",
+    no_wait: options.NoWait = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the row of results, as JSON.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Ask one model one question in one region; the answer is printed, and kept as a run."""
+    from beacon_cli import guards
+    from beacon_cli.operations import asking, orders
+
+    guards.install_in_loggers()
+    asked = asking.Asked(
+        question=question,
+        model=model,
+        region=region,
+        job=job,
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
+    order = orders.Order(
+        rehearse=rehearse,
+        speed=speed,
+        priority=orders.priority(priority),
+        wait=not no_wait,
+        show=orders.show(json=False, quiet=quiet),
+    )
+    raise typer.Exit(asking.ask(asked, order, as_json=json))
 
 
 def resume(
@@ -66,6 +127,8 @@ def resume(
     ] = False,
     speed: options.Speed = 10.0,
     output: options.Output = None,
+    priority: options.PriorityName = "normal",
+    no_wait: options.NoWait = False,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -77,7 +140,13 @@ def resume(
     raise typer.Exit(
         carry_out.go_on(
             orders.Continuation(
-                run=run, amend=amend, speed=speed, output=output, show=orders.show(json=json, quiet=quiet)
+                run=run,
+                amend=amend,
+                speed=speed,
+                output=output,
+                priority=orders.priority(priority),
+                wait=not no_wait,
+                show=orders.show(json=json, quiet=quiet),
             )
         )
     )
@@ -88,6 +157,8 @@ def retry(
     *,
     speed: options.Speed = 10.0,
     output: options.Output = None,
+    priority: options.PriorityName = "normal",
+    no_wait: options.NoWait = False,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -99,7 +170,13 @@ def retry(
     raise typer.Exit(
         carry_out.go_on(
             orders.Continuation(
-                run=run, again=True, speed=speed, output=output, show=orders.show(json=json, quiet=quiet)
+                run=run,
+                again=True,
+                speed=speed,
+                output=output,
+                priority=orders.priority(priority),
+                wait=not no_wait,
+                show=orders.show(json=json, quiet=quiet),
             )
         )
     )

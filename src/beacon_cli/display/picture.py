@@ -208,7 +208,11 @@ def _region(scene: _Scene, region: RegionStanding) -> list[Text]:
     if frame.bar:
         parts += [*bar(frame.bar, region.succeeded, region.failed, region.planned, scene.signs), (" ", PLAIN)]
     done = f"{region.succeeded + region.failed}/{region.planned}"
-    parts += [(f"{done:>{frame.counts}}  ", PLAIN), *_label(scene, region)]
+    parts += [(f"{done:>{frame.counts}}  ", PLAIN)]
+    if frame.column and region.state is RegionState.QUEUED and region.position is not None:
+        waits = [_said(region, scene.now), (excerpt(region.reason, frame.width), FAINT)]
+        return [line(frame.width, [*parts, *joined(waits, scene.signs)])]  # no model is at anything: all is room
+    parts += _label(scene, region)
     models = _models(scene, region)
     if frame.column:
         return [line(frame.width, [*parts, *models])]

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from beacon_cli.counts import CellStanding, FailureStanding, RegionStanding
+from beacon_cli.counts import CellStanding, FailureStanding, RegionStanding, RegionState
 from beacon_cli.display.columns import NONE, cell, name, number, paragraph, table, that_fit
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG
 from beacon_cli.display.words import clock, count, precise
@@ -16,6 +16,7 @@ from beacon_cli.results import Standings
 
 _MOST_ROWS = 60
 """With more rows than these, the models of a region are summed up."""
+_EARLY = {RegionState.GIVEN_UP: "was given up", RegionState.STOPPED: "was stopped"}
 _EXAMPLE = 160
 _NAME = 32
 _NUMBER = 4
@@ -27,17 +28,23 @@ _SPARED = ("warm", "cold", "average", "retries", "slowest", "cancelled", "skippe
 
 
 def summary(
-    standings: Standings, width: int, *, results: str | None = None, hints: Sequence[tuple[str, str]] = ()
+    standings: Standings,
+    width: int,
+    *,
+    results: str | None = None,
+    hints: Sequence[tuple[str, str]] = (),
+    readings: RenderableType | None = None,
 ) -> RenderableType:
     """The end of a run: counts and times by region and model, failures by kind, and where to go from here.
 
-    `results` is the folder that holds them; `hints` are pairs of a few words and the command that does it.
+    `results` is the folder that holds them; `hints` are pairs of a few words and the command that does it;
+    `readings` is what `readings.readings` drew.
     """
     blank = Text("")
     parts: list[RenderableType] = [_headline(standings), blank, _counts(standings, width)]
-    reasons = [region for region in standings.regions.values() if region.reason]
-    if reasons:
-        parts += [blank, *(_given_up(region) for region in reasons)]
+    ended_early = [region for region in standings.regions.values() if region.state in _EARLY]
+    if ended_early:
+        parts += [blank, *(_ended_early(region) for region in ended_early)]
     off = standings.run.spec.regions_off if standings.run else ()
     if off:
         parts += [blank, _switched_off(off)]
@@ -46,6 +53,8 @@ def summary(
         parts += [blank, recovered]
     if standings.failures:
         parts += [blank, _failures(standings)]
+    if readings is not None:
+        parts += [blank, readings]
     where = [("results", results)] if results else []
     if where or hints:
         parts += [blank, _pointers([*where, *hints])]
@@ -123,8 +132,9 @@ def _numbers(counts: RegionStanding | CellStanding, times: CellStanding) -> dict
     }
 
 
-def _given_up(region: RegionStanding) -> Text:
-    return Text.assemble(cell(region.id, STRONG), (" was given up: ", BAD), cell(region.reason, cells=_EXAMPLE))
+def _ended_early(region: RegionStanding) -> Text:
+    how = f" {_EARLY[region.state]}: "
+    return Text.assemble(cell(region.id, STRONG), (how, BAD), cell(region.reason, cells=_EXAMPLE))
 
 
 def _switched_off(regions: Sequence[str]) -> Text:

@@ -1,1 +1,5 @@
-"""What a run's answers are evidence for: how each reads, how they differ, whether that means anything. Pure."""
+"""Whether answers differ, and whether the difference is real. Pure: no I/O, no clock; same rows, same bytes.
+
+`findings` and `readings` need nothing beyond msgspec. NumPy, SciPy, rapidfuzz and sacrebleu come with the extra
+`beacon-cli[report]` and are imported only by the rooms that count with them. The method is in docs/method.md.
+"""

@@ -16,9 +16,11 @@ import msgspec
 
 from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
+from beacon_cli.counts import State
 from beacon_cli.disk import DISK, Disk
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
+from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
 from beacon_cli.operations import looking, noting, taking_turns
 from beacon_cli.operations.orders import Continuation, Order, retargeted
@@ -36,6 +38,14 @@ FAILED = 3
 """The exit code of a run that ended and has not every answer."""
 
 
+class Ended(NamedTuple):
+    """A run that has ended: its exit code, how it stands, where it is kept."""
+
+    code: int
+    standings: Standings
+    folder: RunFolder
+
+
 def run(order: Order, disk: Disk = DISK) -> int:
     """Carry a job out; gives the exit code. All that is kept goes through `disk`.
 
@@ -47,7 +57,14 @@ def run(order: Order, disk: Disk = DISK) -> int:
     spec = retargeted(selection.narrow(spec, order.selection, settings.regions), order.executor, speed=order.speed)
     begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
-        return go_on(Continuation(run=begun, speed=order.speed, output=order.output, show=order.show), disk)
+        return go_on(_continued(begun, order), disk)
+    ended = begin(order, settings, job, spec, disk)
+    looking.summarise(ended.standings, ended.folder, sys.stderr if order.show.json else sys.stdout)
+    return ended.code
+
+
+def begin(order: Order, settings: Settings, job: bytes, spec: Spec, disk: Disk = DISK) -> Ended:
+    """Carry a spec out as a new run, which keeps `job` as its file; no summary is shown. Raises as `run`."""
     return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))
 
 
@@ -62,6 +79,17 @@ def go_on(continuation: Continuation, disk: Disk = DISK) -> int:
     settings = wiring.settings()
     folder = _chosen(Runs(settings.home, disk), continuation)
     return anyio.run(partial(_go_on, continuation, settings, folder, disk))
+
+
+def _continued(run: str, order: Order) -> Continuation:
+    return Continuation(
+        run=run,
+        speed=order.speed,
+        output=order.output,
+        priority=order.priority,
+        wait=order.wait,
+        show=order.show,
+    )
 
 
 def _chosen(runs: Runs, continuation: Continuation) -> RunFolder:
@@ -97,7 +125,7 @@ def _is_rehearsal(order: Order, spec: Spec) -> bool:
     return order.rehearse or isinstance(spec.target, SimulatedTarget)
 
 
-async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> int:
+async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> Ended:
     rehearsal = _is_rehearsal(order, plan.spec)
     async with AsyncExitStack() as stack:
         executor = await _prepared(
@@ -123,14 +151,14 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             fingerprint=plan.fingerprint,
             rehearsal=rehearsal,
             beacon=__version__,
-            job_file=str(order.job.absolute()),
+            job_file=str(order.job.absolute()) if order.job.name else "",
             selection=order.selection,
+            design=design_hash(plan.spec),
         )
         standings = Standings()
         means = _Means(plan, executor, queue, kept, folder)
         code = await _carried_out(means, opening, standings, order)
-    _summarise(standings, folder, order.show)
-    return code
+    return Ended(code, standings, folder)
 
 
 async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder, disk: Disk) -> int:
@@ -159,6 +187,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
                 rehearsal=began.rehearsal,
                 priority=continuation.priority,
                 wait=continuation.wait,
+                pending=_pending(plan, past, again=continuation.again),
             )
         )
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered, disk))
@@ -173,6 +202,16 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         code = await _carried_out(_Means(plan, executor, queue, kept, folder), opening, past, continuation)
     _summarise(past, folder, continuation.show)
     return code
+
+
+def _pending(plan: Plan, past: Standings, *, again: bool) -> dict[str, int]:
+    """How many executions each region has left, by its id; with `again` what failed for good is among them."""
+    left = dict.fromkeys(plan.planned, 0)
+    for execution in plan.executions():
+        progress = past.executions.get(execution.id)
+        is_failed = progress is not None and progress.state is State.FAILED
+        left[execution.region.id] += pending(past, execution.id) is not None or (again and is_failed)
+    return left
 
 
 def _present_spec(began: ev.RunStarted, settings: Settings, *, amend: bool) -> Spec:
@@ -276,5 +315,5 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
 
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
-    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout)
+    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout, read=True)
     noting.note(standings, os.environ)

@@ -31,12 +31,13 @@ def collect(name: str, runs: Runs) -> Collection:
         SpecError: a line of the file is not of the form of `results.jsonl`; it is named.
         StoreError: the journal or the file cannot be read.
     """
-    if _is_path(name):
+    if is_path(name):
         return _of_file(Path(name))
     return _of_run(runs.find(name) if name else runs.latest())
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
+    """Whether `name` is that of a file, and of no run."""
     return name.endswith(_SUFFIX) or any(mark in name for mark in (os.sep, os.altsep) if mark)
 
 
@@ -55,6 +56,8 @@ def _of_run(folder: RunFolder) -> Collection:
         sampling=msgspec.to_builtins(began.spec.sampling),
         questions={question.id: question for question in began.spec.questions},
         prompts=partial(_prompts, plan),
+        spec=began.spec,
+        design=began.design,
     )
 
 

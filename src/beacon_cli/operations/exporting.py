@@ -55,7 +55,7 @@ def export(name: str, form: str, output: Path | None, *, force: bool) -> None:
     """
     exporter = _exporter(form)
     if output is not None:
-        _check_free(output, force=force)
+        check_free(output, force=force)
     elif form == Format.PARQUET and sys.stdout.isatty():
         raise UsageError("parquet is no text: name a file with --output, or send it to one")
     chunks = exporter(collect(name, Runs(wiring.settings().home)))
@@ -77,7 +77,7 @@ def _exporter(form: str) -> Exporter:
     return exporter
 
 
-def _check_free(output: Path, *, force: bool) -> None:
+def check_free(output: Path, *, force: bool) -> None:
     """Nothing stands there, or with `force` a regular file: never a link that leads elsewhere, nor a device."""
     shown = printable(str(output))
     with explained(output):

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -15,11 +15,15 @@ from beacon_cli import replay, rows, selection, wiring
 from beacon_cli.behaviour.timing import Timings
 from beacon_cli.display import answers, listing, paper, summary
 from beacon_cli.display.words import count
+from beacon_cli.errors import SpecError
 from beacon_cli.model import JsonObject, Selection
-from beacon_cli.operations.reaping import Orphans
+from beacon_cli.operations.reaping import DeadTurn, Orphans
 from beacon_cli.plan import Plan
 from beacon_cli.results import Standings
 from beacon_cli.runs import RunFolder, Runs, RunState, Summary
+
+if TYPE_CHECKING:
+    from beacon_cli.evidence.readings import Kind
 
 
 def plan(job: Path, chosen: Selection, *, as_json: bool) -> None:
@@ -57,10 +61,39 @@ def run(name: str, *, as_json: bool) -> None:
     summarise(recovered.standings, folder, sys.stdout)
 
 
-def summarise(standings: Standings, folder: RunFolder, stream: IO[str]) -> None:
-    """The end of a run in one picture, and where to go from there."""
+def summarise(standings: Standings, folder: RunFolder, stream: IO[str], *, read: bool = False) -> None:
+    """The end of a run in one picture, and where to go from there; with `read`, how its answers read as well."""
     hints = _hints(folder.summary())
-    paper.show(lambda width: summary.summary(standings, width, results=_where(folder), hints=hints), stream)
+    counts = _readings(standings, folder) if read and standings.total("succeeded") else {}
+
+    from beacon_cli.display import readings
+
+    rehearsal = standings.run is not None and standings.run.rehearsal
+    paper.show(
+        lambda width: summary.summary(
+            standings,
+            width,
+            results=_where(folder),
+            hints=hints,
+            readings=readings.readings(counts, width, rehearsal=rehearsal) if counts else None,
+        ),
+        stream,
+    )
+
+
+def _readings(standings: Standings, folder: RunFolder) -> dict[tuple[str, str], Counter[Kind]]:
+    """How the answers read, by region and model. Patterns that are wrong are said to be so; the run has ended."""
+    if standings.run is None:
+        return {}
+    try:
+        reader = wiring.reader(wiring.settings())
+    except SpecError as error:
+        paper.tell([f"beacon: the answers were not read: {fault}" for fault in error.faults])
+        return {}
+    counts: dict[tuple[str, str], Counter[Kind]] = {}
+    for row in replay.result_rows(folder.journal, Plan(standings.run.spec).executions()):
+        counts.setdefault((row["region"], row["model"]), Counter())[reader.read_row(row).kind] += 1
+    return counts
 
 
 def orphans(found: Sequence[Orphans], *, as_json: bool) -> None:
@@ -84,6 +117,16 @@ def _orphan_lines(found: Sequence[Orphans]) -> Iterator[str]:
             yield f"  {call}  {state}"
         if each.intents:
             yield f"  and {each.intents} that may have been placed; nobody knows their ids: ask the provider"
+        for turn in each.turns:
+            yield f"  {_turn_line(turn)}"
+
+
+def _turn_line(turn: DeadTurn) -> str:
+    if turn.freed is None:
+        return f"its turn in {turn.region}, which no process renews, with {count(len(turn.calls), 'call')}"
+    if turn.freed:
+        return f"its turn in {turn.region} is over, and its GPUs are free"
+    return f"its turn in {turn.region} is NOT over: what it left is not confirmed to have ended; reap again"
 
 
 def _view(made: Plan) -> listing.PlanView:
@@ -166,6 +209,8 @@ def _hints(each: Summary) -> list[tuple[str, str]]:
     if _left_calls(each):
         said = f"{count(each.open_calls, 'call')} may still run; reap"
         hints.append((said, f"beacon reap {each.run_id}"))
+    if each.succeeded:
+        hints.append(("judge the answers", f"beacon report {each.run_id}"))
     if each.state is RunState.INTERRUPTED:
         hints.append(("go on", f"beacon resume {each.run_id}"))
     if each.failed or each.skipped:

@@ -1,4 +1,4 @@
-"""Leaves a note of a run where a CI service looks for one: GitHub's step summary. Never ends the run."""
+"""Leaves a note of a run or a report where a CI service looks for one: GitHub's step summary."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ def note(standings: Standings, environ: Mapping[str, str]) -> None:
 
     What cannot be written is said on stderr and changes nothing: the run has its results.
     """
-    path = environ.get(_GITHUB)
-    if not path:
+    if not environ.get(_GITHUB):
         return
     from beacon_cli.exports import step
 
+    append(step.summary(standings), environ)
+
+
+def append(text: str, environ: Mapping[str, str]) -> None:
+    """Append Markdown to the step's summary, if this is a step of GitHub Actions. Never ends the command."""
+    path = environ.get(_GITHUB)
+    if not path:
+        return
     try:
         with Path(path).open("a", encoding="utf-8", newline="\n") as file:
-            file.write(step.summary(standings))
+            file.write(text)
     except OSError as error:
         paper.tell([f"beacon: {_GITHUB}={printable(path)}: no summary was added: {error.strerror}"])

@@ -19,11 +19,11 @@ REHEARSAL_SPEED = 10.0
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What `beacon run` was asked for.
 
-    With `resume` it goes on with the latest run that the same command began, if that was interrupted. Without
-    `wait` it does not begin where it would have to wait for a turn.
+    Without `job` the job is not from a file. With `resume` it goes on with the latest run that the same command
+    began, if that was interrupted. Without `wait` it does not begin where it would have to wait for a turn.
     """
 
-    job: Path
+    job: Path = Path()
     selection: Selection = Selection()
     executor: str | None = None
     rehearse: bool = False
@@ -56,6 +56,17 @@ class Continuation(msgspec.Struct, frozen=True, kw_only=True):
 def show(*, json: bool, quiet: bool) -> Show:
     """What is shown while a run goes on."""
     return Show(progress=not quiet, json=json)
+
+
+def priority(name: str) -> Priority:
+    """The priority that `--priority` names.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name.lower() not in list(Priority):
+        raise UsageError(f"--priority: there is no {quoted(name)}{suggestion(name, list(Priority))}")
+    return Priority(name.lower())
 
 
 def select(

@@ -1,10 +1,11 @@
-"""Calls that nobody waits for any more: found in the journals of runs, ended at the provider."""
+"""Calls that nobody waits for any more: found in the journals of runs and in the queue, ended at the provider."""
 
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from functools import partial
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -12,30 +13,60 @@ import msgspec
 from beacon_cli import events as ev
 from beacon_cli import journal, wiring
 from beacon_cli.model import ModalTarget, Spec
-from beacon_cli.ports import Executor
+from beacon_cli.operations import taking_turns
+from beacon_cli.ports import Executor, Store
 from beacon_cli.runs import RunFolder, Runs, RunState
+from beacon_cli.settings import Settings
+from beacon_cli.tickets import Ticket
+from beacon_cli.turns.mending import Mender
+
+
+class DeadTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn in the queue whose process is gone. `freed`: what it left has ended; None: nobody was asked."""
+
+    region: str
+    calls: tuple[str, ...]
+    freed: bool | None = None
 
 
 class Orphans(msgspec.Struct, frozen=True, kw_only=True):
     """What a run may have left behind: calls by id, and attempts of which only the intent is on disk.
 
-    `ended` are the calls that the provider says have ended; None: it was not asked.
+    `ended` are the calls that the provider says have ended; None: it was not asked. `turns` are those of its turns
+    in the queue that it can give back no more.
     """
 
     run_id: str
     calls: tuple[str, ...]
     intents: int
     ended: tuple[str, ...] | None = None
+    turns: tuple[DeadTurn, ...] = ()
 
 
 def orphans(name: str = "") -> list[Orphans]:
     """Those of one run, or of every run that no process writes; runs without any are left out."""
-    return [_found(folder) for folder in _folders(name)]
+    settings = wiring.settings()
+    store = wiring.store_if_any(settings, rehearsal=False)
+    turns: dict[str, list[DeadTurn]] = {}
+    if store is not None:
+        with closing(store):
+            for each in _dead(store, name):
+                turns.setdefault(each.run_id, []).append(DeadTurn(region=each.region, calls=each.calls))
+    return _with_turns([_found(folder) for folder in _folders(name)], turns)
 
 
 def reap(name: str = "") -> list[Orphans]:
-    """End the orphans, and journal those that the provider says have ended."""
-    return [anyio.run(partial(_reap, folder)) for folder in _folders(name)]
+    """End the orphans, and journal those that the provider says have ended.
+
+    What dead turns in the queue left behind is ended too and their GPUs are freed, as the next run there would.
+    """
+    found = [anyio.run(partial(_reap, folder)) for folder in _folders(name)]
+    settings = wiring.settings()
+    store = wiring.store_if_any(settings, rehearsal=False)
+    if store is None:
+        return found
+    with closing(store):
+        return _with_turns(found, anyio.run(partial(_reclaim, store, _dead(store, name), settings)))
 
 
 def _folders(name: str) -> list[RunFolder]:
@@ -70,6 +101,45 @@ async def _reap(folder: RunFolder) -> Orphans:
         for call in ended:
             await kept.append(ev.OrphanEnded(at=time.time(), call_id=call))
     return Orphans(run_id=folder.run_id, calls=calls, intents=recovered.standings.intents, ended=ended)
+
+
+async def _reclaim(store: Store, dead: list[Ticket], settings: Settings) -> dict[str, list[DeadTurn]]:
+    turns: dict[str, list[DeadTurn]] = {}
+    if not dead:
+        return turns
+    async with wiring.executor(_any_spec(settings), emulator=None) as executor:
+        if executor.containers is None:
+            raise AssertionError("beacon's own apps have containers")
+        mender = Mender(store, taking_turns.holder(), executor, executor.containers)
+        for each in dead:
+            freed = await mender.reclaim([each.id])
+            turns.setdefault(each.run_id, []).append(DeadTurn(region=each.region, calls=each.calls, freed=freed))
+    return turns
+
+
+def _with_turns(found: list[Orphans], turns: dict[str, list[DeadTurn]]) -> list[Orphans]:
+    known = {each.run_id: each for each in found}
+    for run_id, dead in turns.items():
+        orphans_of = known.get(run_id, Orphans(run_id=run_id, calls=(), intents=0))
+        known[run_id] = msgspec.structs.replace(orphans_of, turns=tuple(dead))
+    return list(known.values())
+
+
+def _dead(store: Store, name: str) -> list[Ticket]:
+    now = store.snapshot()
+    every = (each for line in now.regions.values() for each in line.active)
+    return [each for each in every if each.expires < now.now and each.run_id.startswith(name)]
+
+
+def _any_spec(settings: Settings) -> Spec:
+    """A job of beacon's own apps: whoever ends calls and asks for pools has them named, and asks no model."""
+    region = settings.regions[0].id
+    text = (
+        f'{{"id": "reap", "regions": ["{region}"], "models": [{{"id": "none"}}],'
+        ' "questions": [{"id": "none", "text": "none"}]}'
+    )
+    everywhere = msgspec.structs.replace(settings, regions_off=())
+    return wiring.parsed(text.encode("ascii"), Path("reap"), everywhere)
 
 
 async def _end(spec: Spec, calls: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from anyio import to_thread
@@ -32,10 +32,12 @@ async def queue(
     rehearsal: bool,
     priority: Priority = Priority.NORMAL,
     wait: bool = True,
+    pending: Mapping[str, int] | None = None,
 ) -> AsyncIterator[TicketQueue | None]:
     """The workspace's queue, with a ticket in each region; None for an executor that holds no GPU of it.
 
-    `executor` is open and prepared. Without `wait` every turn is granted already.
+    `executor` is open and prepared. Without `wait` every turn is granted already. `pending` is how many executions
+    each region has left, by its id: all of the plan's unless given.
 
     Raises:
         QueueError: the caps are others, the run is refused, or it would have to wait and is not to.
@@ -58,8 +60,8 @@ async def queue(
             caps=caps,
             clocks=Clocks(wall=time.time, ticking=clocks.ticking),
         )
-        await tickets.knock(wait=wait)
         try:
+            await tickets.knock(wait=wait, pending=pending)
             yield tickets
         finally:
             with suppress(StoreError):

@@ -122,7 +122,7 @@ class _MemoryTables:
 
     def failures(self) -> list[FailedExecution]:
         every = (each for part in self._failures.values() for each in part)
-        return sorted(every, key=lambda each: (each.at, each.execution))
+        return sorted(every, key=lambda each: (each.at, each.execution, each.run_id, each.region))
 
     def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
         self._failures[run_id, region] = tuple(failures)

@@ -7,6 +7,8 @@ be on a network file system, whose locks do not hold.
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -69,7 +71,7 @@ def store(
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
+    except (sqlite3.Error, OSError, msgspec.DecodeError, json.JSONDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise StoreError(f"queue {path}: {reason}") from None
 
@@ -84,6 +86,7 @@ class _SqliteTables:
         self._encode = msgspec.json.Encoder().encode
         with _explained(path):
             places.prepare(path)
+            self._opened = path.stat()
             self._base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             with _explained(path):
@@ -95,15 +98,23 @@ class _SqliteTables:
     @contextmanager
     def transaction(self, *, writes: bool = True, durable: bool = True) -> Iterator[None]:
         with self._lock, _explained(self._path):
+            self._see_that_it_is_there()
             if writes:
                 self._base.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
             self._base.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield
+                self._base.execute("COMMIT")
             except BaseException:
-                self._base.execute("ROLLBACK")
+                if self._base.in_transaction:  # SQLite has ended it by itself where the disk failed it
+                    self._base.execute("ROLLBACK")
                 raise
-            self._base.execute("COMMIT")
+
+    def _see_that_it_is_there(self) -> None:
+        """A deleted file can be written to for ever, while other processes agree on a new one."""
+        there = self._path.stat() if self._path.exists() else None
+        if there is None or not os.path.samestat(there, self._opened):
+            raise StoreError(f"queue {self._path}: was deleted or replaced while it was in use")
 
     def close(self) -> None:
         with self._lock:
@@ -214,12 +225,14 @@ class _SqliteTables:
             self._base.execute("DELETE FROM lost WHERE run_id = ? AND region = ?", (run_id, region))
 
     def failures(self) -> list[FailedExecution]:
-        rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution")
-        return [msgspec.json.decode(row[0], type=FailedExecution) for row in rows]
+        rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution, run_id, region")
+        return [msgspec.convert(json.loads(row[0]), FailedExecution) for row in rows]
 
     def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
         self._base.execute("DELETE FROM failures WHERE run_id = ? AND region = ?", (run_id, region))
-        rows = ((run_id, region, each.execution, each.at, self._encode(each)) for each in failures)
+        # What a model said may hold lone surrogates, which json alone can write.
+        told = ((each, json.dumps(msgspec.structs.asdict(each))) for each in failures)
+        rows = ((run_id, region, each.execution, each.at, record) for each, record in told)
         self._base.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", rows)
 
     def asked(self, user: str, since: float) -> int:

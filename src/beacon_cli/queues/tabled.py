@@ -1,6 +1,7 @@
 """A queue in tables that one process at a time may change: the operations of `ports.Store`, over `tables.Tables`.
 
-Must not know where the tables are kept; `memory` and `sqlite` are two places.
+Must not know where the tables are kept; `memory` and `sqlite` are two places. `lua/store.lua` says the same for
+Redis: whoever changes one changes the other, and tests/contracts holds them equal.
 """
 
 from __future__ import annotations
@@ -68,9 +69,11 @@ class TabledStore:
         """See `ports.Store.set_caps`."""
         with self._tables.transaction():
             self._sweep()
-            if count := len(self._tables.tickets()):
-                raise QueueError(f"{count} tickets are in the queue: change its caps when it is empty")
-            self._set_caps(caps)
+            count = len(self._tables.tickets())
+            if not count:
+                self._set_caps(caps)
+        if count:  # after the transaction: who was swept away stays away
+            raise QueueError(f"{count} tickets are in the queue: change its caps when it is empty")
 
     def enter(self, request: Request) -> Entrance:
         """See `ports.Store.enter`."""
@@ -78,7 +81,7 @@ class TabledStore:
             caps = self._caps()
             self._sweep()
             mine = next(iter(self._tables.tickets(run_id=request.run_id, region=request.region)), None)
-            if mine is not None and mine.holder == request.holder:
+            if mine is not None and mine.holder == request.holder and mine.state is not TicketState.RECLAIMING:
                 return Entered(mine.id, mine.token)
             if mine is not None and mine.state is TicketState.HOLDING:
                 self._lose(mine)
@@ -89,7 +92,8 @@ class TabledStore:
                 return Refused(reason)
             if mine is not None:
                 return self._inherit(mine, request)
-            if reason := usage.waiting(caps, request, self._tables.tickets(user=request.user)):
+            users = () if caps.jobs_waiting is None else self._tables.tickets(user=request.user)
+            if reason := usage.waiting(caps, request, users):
                 return NotYet(reason)
             return self._new(caps, request)
 
@@ -102,6 +106,8 @@ class TabledStore:
                 return Unknown()
             if mine.state is TicketState.HOLDING:
                 return Granted(mine.token)
+            if mine.state is TicketState.RECLAIMING:
+                return Unknown(mine.cancelled_by)
             if mine.cancelled_by:
                 self._remove(mine, LogKind.LEFT, {}, detail="cancelled")
                 return Unknown(mine.cancelled_by)
@@ -203,13 +209,12 @@ class TabledStore:
             self._remove(dead, LogKind.RECLAIMED, warm)
             return True
 
-    def gone(self, region: str, pool: str) -> None:
+    def gone(self, idle: Warm) -> None:
         """See `ports.Store.gone`."""
         with self._tables.transaction():
-            for each in self._tables.warm():
-                if (each.region, each.pool) == (region, pool):
-                    self._tables.remove_warm(region, pool)
-                    self._tell(LogKind.WARM_GONE, region=region, warm={pool: each.gpus})
+            if idle in self._tables.warm():
+                self._tables.remove_warm(idle.region, idle.pool)
+                self._tell(LogKind.WARM_GONE, region=idle.region, warm={idle.pool: idle.gpus})
 
     def release(self, run_id: str) -> bool:
         """See `ports.Store.release`."""
@@ -287,7 +292,7 @@ class TabledStore:
         if caps.jobs_running is None and caps.executions_per_hour is None:
             return ""
         asked = self._tables.asked(ticket.user, self._clock() - usage.HOUR)
-        return usage.held(caps, ticket, self._tables.tickets(user=ticket.user), asked)
+        return usage.held(caps, ticket, self._tables.active(), asked)
 
     def _new(self, caps: Caps, request: Request) -> Entered:
         now = self._clock()
@@ -345,8 +350,10 @@ class TabledStore:
     def _remove(self, ticket: Ticket, kind: LogKind, warm: Mapping[str, int], *, detail: str = "") -> None:
         self._tables.remove(ticket.id)
         left = dict(warm) if ticket.is_active else {}
+        region, now = ticket.region, self._clock()
+        before = {each.pool: each.gpus for each in self._tables.warm() if each.region == region}
         for pool, gpus in left.items():
-            self._tables.put_warm(Warm(region=ticket.region, pool=pool, gpus=gpus, since=self._clock()))
+            self._tables.put_warm(Warm(region=region, pool=pool, gpus=gpus + before.get(pool, 0), since=now))
         self._tell_of(kind, ticket, warm=left, detail=detail)
 
     def _count(self, mine: Ticket, part: Part) -> None:

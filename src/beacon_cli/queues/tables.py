@@ -98,7 +98,7 @@ class Tables(Protocol):
         """How many it has lost now."""
 
     def failures(self) -> list[FailedExecution]:
-        """The executions that failed for good, by time and id."""
+        """The executions that failed for good, by time, id, run and region."""
 
     def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
         """Keep these in place of all of the run's in the region."""

@@ -157,6 +157,21 @@ def carried(document: Document) -> Iterator[Complaint]:
     yield from _ignored(find(tree, "ignore"), given, carrying)
 
 
+def evidence(document: Document) -> Iterator[Complaint]:
+    """The control questions are there, and container starts are asked for only where there are containers."""
+    tree = document.tree
+    loc = ("analysis", "control_category")
+    control = find(tree, *loc)
+    categories = [
+        name for item in _items(find(tree, "questions")) if isinstance(name := find(item, "category"), str)
+    ]
+    if isinstance(control, str) and _items(find(tree, "questions")) and control not in categories:
+        message = f"no question has the category {quoted(control)}{suggestion(control, categories)}"
+        yield Complaint(loc, message)
+    if isinstance(find(tree, "executor", "openai"), Mapping) and find(tree, "design", "container_starts"):
+        yield Complaint(("design", "container_starts"), "endpoints have no containers that beacon could count")
+
+
 def _not_carried(wanted: set[str], carrying: set[str]) -> Iterator[Complaint]:
     for name, (loc, carriers) in SETTINGS.items():
         if name in wanted and not carrying & carriers:

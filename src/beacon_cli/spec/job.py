@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from beacon_cli.model import BreakerRule, Limits, RetryRule, Schedule, SimulatedTarget
+from beacon_cli.model import Analysis, BreakerRule, Limits, RetryRule, Schedule, SimulatedTarget
 from beacon_cli.spec.values import (
     MOST_AT_ENDPOINTS,
     ArgumentName,
@@ -31,6 +31,7 @@ from beacon_cli.spec.values import (
     HeaderName,
     Json,
     Label,
+    MeasureName,
     ScheduleName,
     Text,
     Whole,
@@ -39,7 +40,13 @@ from beacon_cli.spec.values import (
 from beacon_cli.templates import ARGUMENT_NAMES
 
 # The vocabulary owns the defaults; they stand here for the editors.
-_LIMITS, _RETRY, _BREAKER, _SIMULATED = Limits(), RetryRule(), BreakerRule(), SimulatedTarget()
+_LIMITS, _RETRY, _BREAKER, _SIMULATED, _ANALYSIS = (
+    Limits(),
+    RetryRule(),
+    BreakerRule(),
+    SimulatedTarget(),
+    Analysis(),
+)
 
 _PLACEHOLDERS = ", ".join(f"{{{name}}}" for name in ARGUMENT_NAMES)
 
@@ -153,6 +160,34 @@ class BreakerPart(Part):
     )
 
 
+class AnalysisPart(Part):
+    """What will be asked of the answers, fixed before the first of them."""
+
+    primary: Annotated[
+        MeasureName,
+        Field(description="The measure of the one primary test for each model.", examples=["refusals"]),
+    ] = _ANALYSIS.primary
+    alpha: Annotated[
+        Decimal, Field(ge=0.0001, le=0.2, description="The share of false alarms that is accepted.")
+    ] = _ANALYSIS.alpha
+    smallest_gap: Annotated[
+        Decimal, Field(gt=0, le=1, description="The smallest difference that matters: 0.1 is ten points.")
+    ] = _ANALYSIS.smallest_gap
+    control_category: Annotated[
+        Label, Field(description="The category of the questions that should read alike everywhere.")
+    ] = _ANALYSIS.control_category
+    question: Annotated[Text | None, Field(description="For people: what the primary test is to answer.")] = None
+
+
+class DesignPart(Part):
+    """What a run has to have before a verdict can be given."""
+
+    container_starts: Annotated[
+        Whole | None,
+        Field(ge=1, le=10_000, description="Container starts of each model in each region; below 4, no verdict."),
+    ] = None
+
+
 class ModalPart(Part):
     """What is called on Modal: a function, or a method of a class. Strings may hold placeholders."""
 
@@ -229,7 +264,7 @@ class OpenaiPart(Part):
 
 
 class ExecutorPart(Part):
-    """Who asks the models: one of these."""
+    """Who asks the models: one of these, or an executor of the configuration by its name."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
@@ -242,6 +277,11 @@ class ExecutorPart(Part):
         if sum(part is not None for part in (self.modal, self.openai, self.simulated)) != 1:
             raise ValueError("needs exactly one of 'modal', 'openai' and 'simulated'")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A mapping, or the name of an executor of the configuration."""
+        return {"anyOf": [handler(core), {"type": "string", "minLength": 1}]}
 
 
 def _form(value: Any) -> str:
@@ -295,6 +335,10 @@ class Job(Part):
     in_flight: Annotated[
         Whole, Field(ge=1, le=MOST_AT_ENDPOINTS, description="With lanes: so many questions of one at once.")
     ] = 1
+    analysis: Annotated[
+        AnalysisPart | None, Field(description="What will be asked of the answers; fixed when the run begins.")
+    ] = None
+    design: Annotated[DesignPart | None, Field(description="What the run has to have for a verdict.")] = None
     executor: Annotated[ExecutorPart | None, Field(description="Without it: beacon's own apps on Modal.")] = None
     ignore: Annotated[
         list[Word],

@@ -5,7 +5,7 @@ Must not know where the configuration comes from: what it allows is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from beacon_cli import model
 from beacon_cli.errors import Fault, SpecError
 from beacon_cli.model import JsonObject, ModalTarget, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import RegionNames, quoted
-from beacon_cli.spec import checks, endpoints, questions, source
+from beacon_cli.spec import checks, endpoints, executors, questions, source
 from beacon_cli.spec.complaints import Complaint, faults, first, shape
 from beacon_cli.spec.job import Job, OpenaiPart, Part, QuestionList, QuestionPart
 from beacon_cli.spec.source import Document
@@ -24,12 +24,18 @@ _Record = TypeVar("_Record", bound=msgspec.Struct)
 
 
 class Allowed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the configuration allows: regions, those of them switched off, GPUs over all and in one region."""
+    """What the configuration allows: regions, those of them switched off, GPUs over all and in one region.
+
+    `executors` are the blocks that a job may name in place of one of its own. A `foreign` job comes from somebody
+    who may read nothing here: it names no file and has no executor but one of these.
+    """
 
     regions: Sequence[Region]
     regions_off: Collection[str] = ()
     gpus_total: int = 10
     gpus_per_region: int = 3
+    executors: Mapping[str, JsonObject] = {}
+    foreign: bool = False
 
 
 def load(path: Path, allowed: Allowed) -> Spec:
@@ -49,15 +55,17 @@ def parse(data: bytes, path: Path, allowed: Allowed) -> Spec:
     file = str(path)
     document = source.parse(source.decode(data, file), file)
     names = RegionNames(allowed.regions)
+    document, refused = executors.settled(document, allowed.executors, names, foreign=allowed.foreign)
     job, complaints = shape(document, Job, Job)
-    asked, more, elsewhere = _questions(document, path)
-    complaints += more
+    asked, more, elsewhere = _questions(document, path, foreign=allowed.foreign)
+    complaints += [*refused, *more]
     for check in (
         checks.regions(document, names, allowed.regions_off),
         checks.unique(document, ("models",), ("questions",), ("contexts",)),
         checks.limits(document, allowed.gpus_total, allowed.gpus_per_region),
         checks.placeholders(document),
         checks.carried(document),
+        checks.evidence(document),
         endpoints.endpoints(document, names),
         endpoints.strands(document),
     ):
@@ -72,10 +80,14 @@ def parse(data: bytes, path: Path, allowed: Allowed) -> Spec:
     return spec
 
 
-def _questions(document: Document, path: Path) -> tuple[list[QuestionPart], list[Complaint], list[Fault]]:
+def _questions(
+    document: Document, path: Path, *, foreign: bool
+) -> tuple[list[QuestionPart], list[Complaint], list[Fault]]:
     """The questions of the file that the job names, if it names one; what is wrong with its name, and inside."""
     loc = ("questions", "file")
     name = checks.find(document.tree, *loc)
+    if foreign and isinstance(checks.find(document.tree, "questions"), Mapping):
+        return [], [Complaint(loc, "a job from outside may name no file; write the questions out")], []
     if not isinstance(name, str) or not name.strip():
         return [], [], []
     where = path.parent / name
@@ -113,13 +125,15 @@ def _spec(job: Job, asked: list[QuestionPart], names: RegionNames, allowed: Allo
         ),
         contexts=tuple(model.Context(id=part.id, system_prompt=part.system_prompt) for part in job.contexts),
         system_prompt=job.system_prompt,
-        repeats=job.repeats,
+        repeats=max(job.repeats, (job.design and job.design.container_starts) or 1),
         sampling=_record(model.Sampling, job.sampling),
         limits=_limits(job, allowed),
         retry=_record(model.RetryRule, job.retry),
         breaker=_record(model.BreakerRule, job.breaker),
         schedule=job.schedule,
         in_flight=job.in_flight,
+        analysis=_analysis(job),
+        design=_record(model.DesignRule, job.design),
         target=_target(job, names),
         ignore=tuple(job.ignore),
     )
@@ -131,6 +145,13 @@ def _resolved(listed: list[str], names: RegionNames) -> list[Region]:
 
 def _record(kind: type[_Record], part: Part | None) -> _Record:
     return kind(**dict(part or ()))
+
+
+def _analysis(job: Job) -> model.Analysis | None:
+    """What the job declares; None where it leaves it to the defaults."""
+    if job.analysis is None:
+        return None
+    return model.Analysis(**{**dict(job.analysis), "question": job.analysis.question or ""})
 
 
 def _limits(job: Job, allowed: Allowed) -> model.Limits:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
-from beacon_cli.model import Schedule
+from beacon_cli.model import Measure, Schedule
 from beacon_cli.names import quoted, suggestion
 from beacon_cli.spec.source import Plain
 
@@ -172,6 +172,20 @@ def schedule(value: Any) -> Any:
     return Schedule(value)
 
 
+def measure(value: Any) -> Any:
+    """One of the measures by name; what is not a scalar is left for pydantic to refuse.
+
+    Raises:
+        ValueError: there is no such measure.
+    """
+    if not isinstance(value, str):
+        return value
+    known = [str(item.value) for item in Measure]
+    if value not in known:
+        raise ValueError(f"unknown measure {quoted(value)}{suggestion(value, known)}; known: {', '.join(known)}")
+    return Measure(value)
+
+
 def _unsaid(value: str) -> str:
     """A label, whose complaint does not repeat what may be a credential."""
     try:
@@ -239,6 +253,7 @@ Decimal: TypeAlias = Annotated[float, BeforeValidator(decimal)]
 Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(flag)]
 ScheduleName: TypeAlias = Annotated[Schedule, BeforeValidator(schedule)]
+MeasureName: TypeAlias = Annotated[Measure, BeforeValidator(measure)]
 ArgumentName: TypeAlias = Annotated[str, AfterValidator(argument_name)]
 HeaderName: TypeAlias = Annotated[str, AfterValidator(header_name)]
 ByRegion: TypeAlias = Annotated[

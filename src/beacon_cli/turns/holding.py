@@ -12,7 +12,7 @@ from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.model import Model, Region
 from beacon_cli.ports import Over, Store
-from beacon_cli.tickets import Entered, FailedExecution
+from beacon_cli.tickets import Entered, FailedExecution, TicketState
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 
@@ -23,13 +23,15 @@ UNREACHED = "the queue could not be reached for so long that the turn may be ano
 class HeldTurn:
     """A region's lease; see `ports.Turn`.
 
-    `pools` are those it reserves GPUs for; `shares` gives those of models that are to be admitted.
+    It was granted before `since`, on the renewal's clock. `pools` are those it reserves GPUs for; `shares` gives
+    those of models that are to be admitted.
     """
 
     def __init__(
         self,
         *,
         granted: Entered,
+        since: float,
         region: Region,
         pools: Mapping[str, int],
         shares: Callable[[Sequence[Model]], dict[str, int]],
@@ -45,12 +47,14 @@ class HeldTurn:
         self.failed = 0
         self.failures: dict[str, FailedExecution] = {}
         self._shares = shares
-        self._since = renewal.now()
+        self._since = since
         self._store = store
         self._mender = mender
         self._renewal = renewal
         self._over: Over | None = None
         self._ended = anyio.Event()
+        self.open: set[str] = set()
+        """The calls that are not known to have ended."""
         self._placed: list[str] = []
         self._done: list[str] = []
         self._question = ""
@@ -97,19 +101,21 @@ class HeldTurn:
             await to_thread.run_sync(self._renewal.renew)
         if not self._renewal.is_trusted:
             self.end(Over(f"{UNREACHED} ({self._renewal.trouble})", final=False))
+        self.heed()  # a renewal that succeeded may have said that the turn is another's by now
 
     def heed(self) -> None:
         """Look at what the last renewal said of this turn."""
         if self._renewal.renewed_at <= self._since:
             return  # it was granted after that
         order = self._renewal.orders.get(self.ticket)
-        if order is None or order.token != self.token:
+        if order is None or order.token != self.token or order.state is not TicketState.HOLDING:
             self.end(Over(LOST, final=False))
         elif order.cancelled_by:
             self.end(Over(f"cancelled by {order.cancelled_by}", final=True))
 
     async def placed(self, call_id: str) -> None:
         """A call is under way. Returns once the store knows, or cannot be reached for now."""
+        self.open.add(call_id)
         self._placed.append(call_id)
         await self.note()
 
@@ -117,6 +123,7 @@ class HeldTurn:
         """An attempt has ended, and its call with it; the store is told with the next call."""
         self._working.pop(execution, None)
         if call_id is not None:
+            self.open.discard(call_id)
             self._done.append(call_id)
 
     async def note(self) -> None:

@@ -6,20 +6,28 @@ Nothing here takes anything for granted: a call has ended and a container is gon
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import anyio
 from anyio import to_thread
 
+from beacon_cli.errors import StoreError
 from beacon_cli.model import Window
 from beacon_cli.ports import Containers, Executor, Store
 from beacon_cli.tickets import Warm
 
 _BETWEEN_LOOKS = 0.2
 """Seconds between two looks at pools that are to become empty."""
+_BETWEEN_TRIES = 0.5
+"""Seconds between two tries to end what a dead lease left behind."""
 
 
 class Mender:
-    """Reclaims and cools for one holder, while it waits for its turn."""
+    """Reclaims and cools for one holder.
+
+    A duty to reclaim, once taken, is the holder's as long as it lives: `attend` sees to those that could not be
+    done at once, whether the holder waits still or not.
+    """
 
     def __init__(self, store: Store, holder: str, executor: Executor, containers: Containers) -> None:
         self._store = store
@@ -27,22 +35,46 @@ class Mender:
         self._executor = executor
         self._containers = containers
         self._windows: dict[str, Window] = {}
+        self._duties: set[int] = set()
+        self._at_work = anyio.Lock()
 
-    async def reclaim(self, tickets: Iterable[int]) -> None:
-        """End what dead leases left behind, and free it. What has not ended is tried again at the next call."""
-        for ticket in tickets:
-            dead = await to_thread.run_sync(self._store.reclaim, ticket, self._holder)
-            if dead is None or not await self._ended(dead.calls):
-                continue
-            warm = await self._idle(dead.pools)
-            if warm is not None:
-                await to_thread.run_sync(self._store.reclaimed, ticket, self._holder, warm)
+    async def reclaim(self, tickets: Iterable[int]) -> bool:
+        """End what dead leases left behind, and free it. False: something is not known to have ended yet.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        async with self._at_work:
+            freed = [await self._reclaim(ticket) for ticket in tickets]
+        return all(freed)
+
+    async def attend(self) -> None:
+        """Try again what has not ended yet; returns when cancelled."""
+        while True:
+            await anyio.sleep(_BETWEEN_TRIES)
+            with suppress(StoreError):  # the store is asked again in a moment
+                await self.reclaim(sorted(self._duties))
+
+    async def _reclaim(self, ticket: int) -> bool:
+        dead = await to_thread.run_sync(self._store.reclaim, ticket, self._holder)
+        if dead is None:
+            self._duties.discard(ticket)  # it is free, or another's
+            return True
+        self._duties.add(ticket)
+        if not await self.ended(dead.calls):
+            return False
+        warm = await self._idle(dead.pools)
+        if warm is None:
+            return False
+        await to_thread.run_sync(self._store.reclaimed, ticket, self._holder, warm)
+        self._duties.discard(ticket)
+        return True
 
     async def cool(self, idle: Iterable[Warm]) -> None:
         """Let idle containers end, and free the GPUs of those that are gone."""
         for each in idle:
             if await self._is_empty(each.pool):
-                await to_thread.run_sync(self._store.gone, each.region, each.pool)
+                await to_thread.run_sync(self._store.gone, each)
 
     async def empty(self, pools: Iterable[str]) -> None:
         """Return once none of these pools has a container: shortens their windows meanwhile."""
@@ -57,7 +89,7 @@ class Mender:
         standings = {pool: await self._containers.standing(pool) for pool in pools}
         return {pool: gpus for pool, gpus in pools.items() if (now := standings[pool]) is None or not now.empty}
 
-    async def _ended(self, calls: Iterable[str]) -> bool:
+    async def ended(self, calls: Iterable[str]) -> bool:
         """Whether all of these calls are known to have ended, now that they are cancelled."""
         confirmed: list[bool] = []
 

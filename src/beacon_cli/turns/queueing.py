@@ -7,7 +7,7 @@ after a crash knows which calls to end.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import NamedTuple
@@ -15,9 +15,10 @@ from typing import NamedTuple
 import anyio
 import msgspec
 from anyio import to_thread
+from anyio.abc import TaskGroup
 
 from beacon_cli import events as ev
-from beacon_cli.counts import State
+from beacon_cli.counts import RegionState, State
 from beacon_cli.errors import QueueError, StoreError
 from beacon_cli.model import Failed, Model, Region, TimedOut
 from beacon_cli.plan import Plan
@@ -34,15 +35,19 @@ from beacon_cli.tickets import (
     Priority,
     Refused,
     Request,
+    Ticket,
+    TicketState,
     Waiting,
 )
-from beacon_cli.turns.holding import HeldTurn
+from beacon_cli.turns.holding import LOST, HeldTurn
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 from beacon_cli.turns.waiting import Wait
 
 _HEED = 0.2
 """Seconds between two looks at what the renewals said."""
+_BETWEEN_TRIES = 1.0
+"""Seconds between two tries to end the calls of a turn whose work is done."""
 _LEAVING = 8.0
 """Seconds for which the provider is asked what a turn leaves warm."""
 
@@ -90,6 +95,7 @@ class TicketQueue:
         self._held: dict[str, HeldTurn] = {}
         self._standings: Standings
         self._emit: Emit
+        self._group: TaskGroup
 
     @asynccontextmanager
     async def open(self, emit: Emit, standings: Standings) -> AsyncIterator[None]:
@@ -100,8 +106,10 @@ class TicketQueue:
         self._emit, self._standings = emit, standings
         self._renewal.start()
         try:
-            async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as self._group:
+                group = self._group
                 group.start_soon(self._heed)
+                group.start_soon(self._mender.attend)
                 yield
                 group.cancel_scope.cancel()
         finally:
@@ -158,17 +166,22 @@ class TicketQueue:
                 at=event.at,
             )
 
-    async def knock(self, *, wait: bool) -> None:
-        """Take a ticket in every region of the plan, before anything of the run is kept.
+    async def knock(self, *, wait: bool, pending: Mapping[str, int] | None = None) -> None:
+        """Take a ticket in every region with executions `pending` (all, unless given), before anything is kept.
+
+        In another region the run would stand in everybody's way until its end. What an earlier process of it left
+        there is reclaimed by whoever comes next.
 
         Raises:
             QueueError: the run is refused in a region; or it would have to wait in one, and is not to `wait`. It
                 has no ticket then.
             StoreError: the store failed.
         """
+        left = self._plan.planned if pending is None else pending
         for region in self._plan.regions:
-            group = self._plan.groups(region)[0]
-            request = self._request(region, group, self._plan.planned[region.id])
+            if not left[region.id]:
+                continue
+            request = self._request(region, self._plan.groups(region)[0], left[region.id])
             entrance = await to_thread.run_sync(self._store.enter, request)
             reason = entrance.reason if isinstance(entrance, Refused) else ""
             if not wait and not reason:
@@ -178,10 +191,29 @@ class TicketQueue:
                 raise QueueError(f"region {region.id}: {reason}")
 
     async def withdraw(self) -> None:
-        """Give every ticket back that has not been asked for work."""
+        """Give every ticket back that has not been asked for work.
+
+        A lease under which calls may run was another process's, and was taken up for a run that did not go on: it
+        is not given back, but left to whoever reclaims it, or takes it up again.
+
+        Raises:
+            StoreError: the store failed.
+        """
         nothing = Part(how=HowEnded.CANCELLED, succeeded=0, failed=0, seconds=0.0)
-        for order in await to_thread.run_sync(self._store.renew, self._claimant.holder):
-            await to_thread.run_sync(self._store.leave, order.ticket, order.token, nothing, {})
+        with anyio.CancelScope(shield=True):
+            orders = await to_thread.run_sync(self._store.renew, self._claimant.holder)
+            leases = await self._leases() if any(order.token for order in orders) else {}
+            for order in orders:
+                lease, warm = leases.get(order.ticket), dict[str, int]()
+                if order.state is TicketState.RECLAIMING or (lease is not None and lease.calls):
+                    continue
+                if lease is not None:
+                    warm = await self._left_warm(lease.pools)
+                await to_thread.run_sync(self._store.leave, order.ticket, order.token, nothing, warm)
+
+    async def _leases(self) -> dict[int, Ticket]:
+        now = await to_thread.run_sync(self._store.snapshot)
+        return {each.id: each for line in now.regions.values() for each in line.active}
 
     async def _why_waiting(self, entrance: Entered | object) -> str:
         """What the run would have to wait for; empty if it has its turn."""
@@ -225,46 +257,64 @@ class TicketQueue:
         if isinstance(granted, Over):
             yield granted
             return
-        began = self._clock()
-        held = await self._hold(granted, request, region)
+        began = self._renewal.now()
+        held = self._hold(granted, await wait.reserved(granted.ticket), region, since=began)
         try:
             yield held
         finally:
             with anyio.CancelScope(shield=True):
                 del self._held[region.id]
-                await self._leave(held, self._clock() - began)
+                if held.why is None or held.why.final:  # else it is another's, or is taken up again
+                    await self._leave(held, self._renewal.now() - began)
 
-    async def _hold(self, granted: Entered, request: Request, region: Region) -> HeldTurn:
-        """The turn that was granted: it reserves what was asked for, or what the lease that was taken up has."""
-        line = (await to_thread.run_sync(self._store.snapshot)).regions[region.id]
-        lease = next((each for each in line.active if each.id == granted.ticket), None)
-        pools = lease.pools if lease else request.pools
+    def _hold(
+        self, granted: Entered, pools: Mapping[str, int] | None, region: Region, *, since: float
+    ) -> HeldTurn:
         held = self._held[region.id] = HeldTurn(
             granted=granted,
+            since=since,
             region=region,
-            pools=pools,
+            pools=pools or {},
             shares=partial(self._shares, region),
             store=self._store,
             mender=self._mender,
             renewal=self._renewal,
         )
+        if pools is None:
+            held.end(Over(LOST, final=False))
         return held
 
     async def _leave(self, held: HeldTurn, seconds: float) -> None:
-        """Give a turn back. A store that cannot be reached will see that it is not renewed."""
-        warm = held.pools
-        with anyio.move_on_after(_LEAVING):
-            warm = await self._mender.warm(held.pools)
+        """Give a turn back. A store that cannot be reached will see that it is not renewed.
+
+        With a call that is not known to have ended, the GPUs are not free: the turn is kept until it has.
+        """
+        if held.open and not await self._mender.ended(held.open):
+            self._group.start_soon(self._leave_later, held, seconds)
+            return
+        warm = await self._left_warm(held.pools)
         with suppress(StoreError):
             part = await to_thread.run_sync(self._part, held, seconds)
             await to_thread.run_sync(self._store.leave, held.ticket, held.token, part, warm)
+
+    async def _leave_later(self, held: HeldTurn, seconds: float) -> None:
+        """Give a turn back once its calls have ended; if the run ends before, whoever comes next sees to them."""
+        await anyio.sleep(_BETWEEN_TRIES)
+        with anyio.CancelScope(shield=True):
+            await self._leave(held, seconds)
+
+    async def _left_warm(self, pools: Mapping[str, int]) -> dict[str, int]:
+        """Those of these pools that may have containers, as far as the provider says so in time."""
+        with anyio.move_on_after(_LEAVING):
+            return await self._mender.warm(pools)
+        return dict(pools)
 
     def _part(self, held: HeldTurn, seconds: float) -> Part:
         region = self._standings.regions[held.region.id]
         how = HowEnded.FAILED
         if region.succeeded == region.planned:
             how = HowEnded.COMPLETED
-        elif held.why is not None or self._standings.interrupted is not None:
+        elif region.succeeded + region.failed < region.planned and region.state is not RegionState.GIVEN_UP:
             how = HowEnded.CANCELLED
         return Part(
             how=how,
@@ -290,7 +340,6 @@ class TicketQueue:
         while True:
             await anyio.sleep(_HEED)
             for held in list(self._held.values()):
-                held.heed()
                 await held.check()
 
 

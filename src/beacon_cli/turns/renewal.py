@@ -60,8 +60,8 @@ class Renewal:
             except StoreError as error:
                 self.trouble = str(error)
                 return
-            self.renewed_at = began
             self.orders = {order.ticket: order for order in orders}
+            self.renewed_at = began  # after the orders, for whoever looks from another thread
             self.trouble = ""
 
     def _beat(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -65,6 +65,17 @@ class Wait:
                         return ended
                 case inherited:
                     return inherited
+
+    async def reserved(self, ticket: int) -> Mapping[str, int] | None:
+        """The pools that a ticket of ours, with its turn, reserves GPUs for. None: it has no turn any more.
+
+        Raises:
+            StoreError: as `over`.
+        """
+        now = await self._asked(self._store.snapshot)
+        line = now.regions.get(self._request.region)
+        mine = (each for each in (line.active if line else ()) if each.id == ticket)
+        return next((each.pools for each in mine if each.holder == self._request.holder), None)
 
     async def _claimed(self, ticket: int) -> Entered | Over | None:
         """Claim until the turn is granted; None: the ticket is gone, and another is to be taken."""

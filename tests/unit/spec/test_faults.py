@@ -56,6 +56,30 @@ ADDED = [
     ("retry: {attempts: 0}", "5:19: retry.attempts: must be at least 1, not 0"),
     ("retry: {factor: 0.5}", "5:17: retry.factor: must be at least 1, not 0.5"),
     ("executor: {simulated: {cold: yes}}", "5:30: executor.simulated.cold: must be true or false, not 'yes'"),
+    # analysis and design
+    (
+        "analysis: {primary: refusal}",
+        (
+            "5:21: analysis.primary: unknown measure 'refusal'; did you mean 'refusals'?; known: refusals,"
+            " hard_refusals, soft_refusals, partial, substantive, exact_match, edit_distance, token_jaccard, chrf,"
+            " length_ratio"
+        ),
+    ),
+    ("analysis: {alpha: 0}", "5:19: analysis.alpha: must be at least 0.0001, not 0"),
+    ("analysis: {alpha: 0.5}", "5:19: analysis.alpha: must be at most 0.2, not 0.5"),
+    ("analysis: {smallest_gap: 0}", "5:26: analysis.smallest_gap: must be more than 0, not 0"),
+    ("analysis: {smallest_gap: 10}", "5:26: analysis.smallest_gap: must be at most 1, not 10"),
+    ("analysis: {alfa: 0.1}", "5:12: analysis.alfa: unknown key; did you mean 'alpha'?"),
+    (
+        "analysis: {control_category: facts}",
+        "5:30: analysis.control_category: no question has the category 'facts'",
+    ),
+    ("design: {container_starts: 0}", "5:28: design.container_starts: must be at least 1, not 0"),
+    ("design: {starts: 5}", "5:10: design.starts: unknown key; known: container_starts"),
+    (
+        "design: {container_starts: 5}\nexecutor: {openai: {base_url: 'https://api.example/v1'}}",
+        "5:28: design.container_starts: endpoints have no containers that beacon could count",
+    ),
     # durations
     (
         "limits: {timeout: 30}",

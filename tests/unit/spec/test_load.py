@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from beacon_cli import spec
 from beacon_cli.model import (
+    Analysis,
     BreakerRule,
     Context,
+    DesignRule,
     Limits,
+    Measure,
     ModalTarget,
     Model,
     Question,
@@ -126,6 +129,20 @@ def test_a_region_has_several_names(load_text: LoadText, typed: str, meant: str)
     job = load_text(BASE.replace("[us, eu]", f"[{typed}]").replace("[m]", f"[{{id: m, regions: [{typed}]}}]"))
     assert job.regions[0].id == meant
     assert job.models[0].regions == (meant,)
+
+
+def test_container_starts_make_repeats(load_text: LoadText) -> None:
+    """A design of so many container starts asks each question at least so often, or as often as the job says."""
+    assert load_text(BASE + "design: {container_starts: 5}\n").repeats == 5
+    assert load_text(BASE + "repeats: 7\ndesign: {container_starts: 5}\n").repeats == 7
+    assert load_text(BASE).design == DesignRule()
+
+
+def test_an_analysis_is_declared_or_not(load_text: LoadText) -> None:
+    """What a job declares arrives with the defaults of the rest; a job without `analysis` declares nothing."""
+    assert load_text(BASE).analysis is None
+    declared = load_text(BASE + "analysis: {primary: chrf, smallest_gap: 0.2, question: Why so?}\n").analysis
+    assert declared == Analysis(primary=Measure.CHRF, smallest_gap=0.2, question="Why so?")
 
 
 def test_regions_that_are_off_are_kept_apart(allowed: spec.Allowed) -> None:

@@ -1,0 +1,88 @@
+"""How a job stands, as the server says it. Pure; reads no clock."""
+
+from __future__ import annotations
+
+from beacon_cli import forecast
+from beacon_cli.model import JsonObject
+from beacon_cli.queue_form import utc
+from beacon_cli.runs import Summary
+from beacon_cli.server.book import Entry
+from beacon_cli.tickets import Snapshot, Ticket, TicketState
+
+STATES = (
+    "accepted",
+    "waiting",
+    "running",
+    "finished",
+    "failed",
+    "interrupted",
+    "cancelled",
+    "set aside",
+)
+"""Accepted: it has no ticket yet. Waiting: it has, and no turn in any region. What follows is `book.Stage`."""
+
+_COUNTS = ("planned", "succeeded", "failed", "skipped", "cancelled")
+
+
+def job(entry: Entry, summary: Summary | None, snapshot: Snapshot, *, ahead: int = 0) -> JsonObject:
+    """A job's entry, what its run folder says, and where it stands in the queue.
+
+    `position` and `expected_at` are those of the region whose turn is nearest; null while it waits in none.
+    `ahead` is how many jobs the server will start before it.
+    """
+    places = _places(entry.run_id, snapshot)
+    waiting = [place for place in places if place["position"] is not None]
+    nearest = min(waiting, key=lambda place: (place["position"], place["expected_at"] or "~"), default=None)
+    has_begun = summary is not None and summary.job is not None
+    state = _state(entry, places, has_begun=has_begun)
+    return {
+        "run_id": entry.run_id,
+        "job_id": entry.job_id,
+        "state": state,
+        "reason": entry.reason,
+        "posted_at": utc(entry.at),
+        "rehearsal": summary.rehearsal if summary and has_begun else None,
+        "ahead": ahead,
+        "position": nearest["position"] if nearest and state == "waiting" else None,
+        "expected_at": nearest["expected_at"] if nearest and state == "waiting" else None,
+        "regions": places,
+        "executions": {name: getattr(summary, name) for name in _COUNTS} if has_begun else None,
+        "seconds": summary.seconds if summary else None,
+    }
+
+
+def _state(entry: Entry, places: list[JsonObject], *, has_begun: bool) -> str:
+    if not entry.is_open:
+        return entry.stage.value
+    if any(place["position"] is None for place in places):
+        return "running"
+    if places:
+        return "waiting"
+    return "running" if has_begun else "accepted"
+
+
+def _places(run_id: str, snapshot: Snapshot) -> list[JsonObject]:
+    """Where the run has a ticket: its position, or since when it has its turn."""
+    found = []
+    starts = forecast.starts(snapshot)
+    for line in snapshot.regions.values():
+        found += [_place(each, None, None) for each in line.active if _is_its(each, run_id)]
+        for position, each in enumerate(line.waiting, start=1):
+            if each.run_id == run_id:
+                found.append(_place(each, position, starts.get(each.id)))
+    return found
+
+
+def _is_its(ticket: Ticket, run_id: str) -> bool:
+    return ticket.run_id == run_id and ticket.state is TicketState.HOLDING
+
+
+def _place(ticket: Ticket, position: int | None, expected_at: float | None) -> JsonObject:
+    return {
+        "region": ticket.region.upper(),
+        "position": position,
+        "expected_at": None if expected_at is None else utc(expected_at),
+        "started_at": None if ticket.started_at is None or position is not None else utc(ticket.started_at),
+        "question": ticket.question,
+        "models": list(ticket.working),
+    }

@@ -1,0 +1,53 @@
+"""First come, first served across processes, and the caps over all regions at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+from tests.support.chaos import Told, count, dice, draws
+from tests.support.contest import Contest
+
+from beacon_cli.tickets import LogKind
+
+pytestmark = pytest.mark.timeout(900)
+
+_PROCESSES = 3
+_BEGINS = "attempt_started"
+
+
+def test_no_run_overtakes_another(contest: Contest, told: Told) -> None:
+    """Three processes with many small jobs each: turns come in the order of entry, and the ledger agrees."""
+    jobs = count(4, 50)
+    lanes = [[f"p{process}-{number}" for number in range(jobs)] for process in range(_PROCESSES)]
+    for name in (name for lane in lanes for name in lane):
+        contest.job(name, ["Why?"], models=["llama3.2-1b"])
+    contest.relay(lanes, seconds=600.0)
+    contest.verify()
+    entered: dict[str, list[str]] = defaultdict(list)
+    granted: dict[str, list[str]] = defaultdict(list)
+    for entry in contest.store.log():
+        if entry.kind in {LogKind.ENTERED, LogKind.GRANTED}:
+            (entered if entry.kind is LogKind.ENTERED else granted)[entry.region].append(entry.run_id)
+    assert entered == granted
+    worked: dict[str, dict[str, None]] = defaultdict(dict)
+    whose = {each["execution"]: name for lane in lanes for name in lane for each in contest.told(name, _BEGINS)}
+    for record in contest.book.records():
+        if record["event"] == "placed":
+            worked[record["region"]][whose[record["execution"]]] = None
+    assert {region: list(runs) for region, runs in worked.items()} == granted
+    told("one job after another, in 3 processes", runs=_PROCESSES * jobs, turns=sum(map(len, granted.values())))
+
+
+@draws(1, 10)
+def test_many_regions_and_models_share_one_total(contest: Contest, told: Told, draw: int) -> None:
+    """Five regions, up to five models a job, ten GPUs: the caps hold while pools are cooled and taken over."""
+    rng = dice("mixed", draw)
+    models = ["llama3.2-1b", "mistral-7b", "qwen2.5-1.5b", "gemma-2", "phi-3"]
+    for name in ("a", "b", "c", "d"):
+        regions = rng.sample(["us", "eu", "asia", "mars", "moon"], rng.randint(2, 5))
+        contest.job(name, ["Why?"] * 3, regions=regions, models=rng.sample(models, rng.randint(1, 5)))
+        contest.begin(name)
+    contest.finish()
+    peaks = contest.verify()
+    told("4 jobs over 5 regions, other models each", most_at_once=peaks[""])

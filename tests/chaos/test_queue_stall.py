@@ -1,0 +1,70 @@
+"""A holder that was stopped and goes on: its turn is another's by then, and it knows before it asks anything."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from tests.support.chaos import Told, dice, draws, until
+from tests.support.contest import Contest, pause
+
+from beacon_cli.tickets import LogKind
+
+pytestmark = pytest.mark.timeout(120)
+
+_AT_ONCE = 2.0
+"""Seconds within which a call is ended that should not have been placed."""
+
+
+@draws(6, 100)
+def test_a_stalled_holder_takes_another_turn(contest: Contest, told: Told, draw: int) -> None:
+    """Stopped for three leases: its token is void, its calls are ended, it goes on in another turn; caps hold."""
+    rng = dice("stall", draw)
+    contest.job("slow", ["Why?"] * 10, regions=["us"], schedule=rng.choice(["lockstep", "lanes"]))
+    contest.job("next", ["Why?"] * 60, regions=["us"], models=["gemma-2", "phi-3", "yi-6b"])
+    slow = contest.begin("slow")
+    until(lambda: contest.holding().get("us") == "slow", "it has its turn")
+    pause(rng.random() * 0.8)
+    slow.send_signal(signal.SIGSTOP)
+    contest.begin("next")
+    pause(3 * contest.lease)
+    until(
+        lambda: contest.holding().get("us") == "next" or bool(contest.told("next", "run_finished")), "it is next"
+    )
+    woken = len(contest.book.records())
+    slow.send_signal(signal.SIGCONT)
+    until(
+        lambda: bool(contest.told("slow", "turn_lost") or contest.told("slow", "run_finished")), "it has noticed"
+    )
+    contest.finish()
+    late = _late(contest, woken)
+    contest.verify("slow", "next", late=len(late))
+    told(
+        "SIGSTOP for three leases, then SIGCONT",
+        turns_lost=len(contest.told("slow", "turn_lost")),
+        stopped_between_check_and_request=int(bool(late)),
+        calls_placed_late=len(late),
+    )
+    assert max(late.values(), default=0.0) < _AT_ONCE
+
+
+def _late(contest: Contest, woken: int) -> dict[str, float]:
+    """The calls that it placed when its turn was not its own any more, and how long they lived (s).
+
+    Only a request that was checked and not sent when the process was stopped can be one.
+    """
+    granted = [
+        entry.at for entry in contest.store.log() if entry.kind is LogKind.GRANTED and entry.run_id == "slow"
+    ]
+    executions = {each["execution"] for each in contest.told("slow", "attempt_started")}
+    after = contest.book.records()[woken:]
+    placed = {
+        each["call"]: each["at"]
+        for each in after
+        if each["event"] == "placed" and each["execution"] in executions and each["at"] < granted[-1]
+    }
+    return {
+        each["call"]: each["at"] - placed[each["call"]]
+        for each in after
+        if each["event"] == "finished" and each["call"] in placed
+    }

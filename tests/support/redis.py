@@ -1,0 +1,100 @@
+"""A real `redis-server` for tests, on a free port of loopback, with its files in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+_PATIENCE = 20.0
+
+
+def binary() -> str:
+    """Where the server's program is. Without it a test is skipped, and fails in CI."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("redis-server is not installed")
+    assert found is not None
+    return found
+
+
+def queue_name() -> str:
+    """A name that no other test's queue has, in this process or another."""
+    return f"test-{uuid.uuid4().hex}"
+
+
+class Server:
+    """One server; used as `with`. `settings` are lines of its configuration."""
+
+    def __init__(self, folder: Path, *settings: str, tls: bool = False) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self._settings = settings
+        self._tls = tls
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self.port}/0"
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, with what its folder holds; returns once it listens."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        plain, secure = (0, self.port) if self._tls else (self.port, 0)
+        ports = (f"port {plain}", f"tls-port {secure}", "tls-auth-clients no")
+        lines = (
+            *ports,
+            "loglevel notice",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"logfile {self.folder}/log",
+            *self._settings,
+        )
+        configuration = self.folder / "redis.conf"
+        configuration.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        self._process = subprocess.Popen([binary(), str(configuration)], stdout=subprocess.DEVNULL)
+        began = time.monotonic()
+        while not _listens(self.port):
+            assert self._process.poll() is None, (self.folder / "log").read_text(encoding="utf-8")
+            assert time.monotonic() - began < _PATIENCE, "the server does not listen"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Kill it: whatever is not on disk is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal: SIGSTOP makes it stall."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,352 @@
+"""What the server does with the jobs that it took in, with processes that the tests play."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+from tests.support.jobs import spec
+from tests.support.queueing import request
+
+from beacon_cli import locks
+from beacon_cli.disk import DISK, Disk
+from beacon_cli.queues import memory
+from beacon_cli.runs import Runs, RunState, Summary
+from beacon_cli.server import jobs as server_jobs
+from beacon_cli.server.book import Book, Entry, Stage
+from beacon_cli.server.children import Child, Ending
+from beacon_cli.server.jobs import FullError, Jobs
+
+pytestmark = pytest.mark.anyio
+FILE = b"id: posted\n"
+BEGUN = Summary(run_id="a", state=RunState.INTERRUPTED, started_at=0.0, job="posted")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """What uvicorn runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits in real time."""
+    monkeypatch.setattr(server_jobs, "_PAUSE", 0.0)
+    monkeypatch.setattr(server_jobs, "_WATCH", 0.01)
+
+
+class Played:
+    """A process that ends when the test says so."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.stopped = 0
+        self._ending = anyio.Event()
+        self._how = Ending(0)
+
+    async def ended(self) -> Ending:
+        """See `Child.ended`."""
+        await self._ending.wait()
+        return self._how
+
+    def stop(self) -> None:
+        """See `Child.stop`."""
+        self.stopped += 1
+        self.end(143)
+
+    def end(self, code: int, *said: str) -> None:
+        """End it."""
+        self._how = Ending(code, said)
+        self._ending.set()
+
+
+class Player:
+    """Starts played processes; a run that began has a folder."""
+
+    def __init__(self, runs: Runs) -> None:
+        self.started: list[Played] = []
+        self._runs = runs
+        self._news = anyio.Event()
+
+    async def begin(self, run_id: str, job: Path) -> Child:
+        """See `Launcher.begin`."""
+        assert await anyio.Path(job).read_bytes() == FILE
+        return self._start(f"begin {run_id}")
+
+    async def resume(self, run_id: str) -> Child:
+        """See `Launcher.resume`."""
+        return self._start(f"resume {run_id}")
+
+    async def process(self, number: int) -> Played:
+        """The process with this number, once it is there."""
+        while len(self.started) <= number:
+            await self._news.wait()
+        return self.started[number]
+
+    def _start(self, what: str) -> Played:
+        played = Played(what)
+        self.started.append(played)
+        self._news.set()
+        self._news = anyio.Event()
+        return played
+
+
+class Rig(msgspec.Struct):
+    """A server's jobs, and all that they touch."""
+
+    jobs: Jobs
+    player: Player
+    runs: Runs
+    said: list[str]
+    places: list[str]
+    """The runs that have taken their places in the queue, in order."""
+    home: Path
+
+    def stage(self, run_id: str) -> str:
+        """How far a job has come, on disk."""
+        path = self.home / "server" / "jobs" / f"{run_id}.json"
+        return msgspec.json.decode(path.read_bytes(), type=Entry).stage.value
+
+    async def take(self) -> str:
+        """Take a job in; gives its run id."""
+        return (await self.jobs.take(spec(), FILE)).run_id
+
+
+@asynccontextmanager
+async def going(home: Path, *, processes: int = 20, disk: Disk = DISK, **store: Any) -> AsyncIterator[Rig]:
+    """A server's jobs for the body; stopped after it."""
+    runs = Runs(home)
+    (home / "server").mkdir(parents=True, exist_ok=True)
+    book = Book(home / "server" / "jobs", disk)
+    said = book.load()
+    player = Player(runs)
+    places: list[str] = []
+
+    def queued(run_id: str, job: Path) -> None:
+        assert job.read_bytes() == FILE
+        places.append(run_id)
+
+    kept = store.get("store") or memory.store()
+    jobs = Jobs(book, runs, kept, player, queue_up=queued, home=home, processes=processes, say=said.append)
+    async with anyio.create_task_group() as group:
+        jobs.start(group)
+        yield Rig(jobs, player, runs, said, places, home)
+        with anyio.fail_after(5):
+            assert await jobs.stop()
+
+
+async def test_a_job_is_carried_out_and_ends(tmp_path: Path) -> None:
+    """It is on disk before its process starts, and whoever waits is told of its end."""
+    async with going(tmp_path) as rig:
+        run_id = await rig.take()
+        process = await rig.player.process(0)
+        assert (process.what, rig.stage(run_id)) == (f"begin {run_id}", "started")
+        process.end(0)
+        with anyio.fail_after(5):
+            await rig.jobs.ended(run_id)
+            await rig.jobs.ended(run_id)
+        assert rig.stage(run_id) == "finished"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "stage", "reason"),
+    [
+        (3, (), "finished", ""),
+        (5, ("app X is not deployed",), "failed", "app X is not deployed"),
+        (2, ("it is wrong",), "failed", "it is wrong"),
+        (5, ("HOME/queue.db is another's",), "failed", "$BEACON_HOME/queue.db is another's"),
+        (1, ("KeyError: '/x'",), "failed", "see the server's own log"),
+        (4, ("/home/me/x: disk full",), "failed", "see the server's own log"),
+        (5, (), "failed", "see the server's own log"),
+        (130, (), "interrupted", "it was stopped; beacon resume goes on with it"),
+        (143, (), "interrupted", "it was stopped; beacon resume goes on with it"),
+    ],
+)
+async def test_an_exit_code_says_what_became_of_it(
+    tmp_path: Path, code: int, said: tuple[str, ...], stage: str, reason: str
+) -> None:
+    """What concerns the server's own disk is said to its keeper alone."""
+    said = tuple(line.replace("HOME/", f"{tmp_path}/") for line in said)
+    async with going(tmp_path) as rig:
+        run_id = await rig.take()
+        (await rig.player.process(0)).end(code, *said)
+        await rig.jobs.ended(run_id)
+        entry = rig.jobs.get(run_id)
+        assert entry is not None
+        assert (entry.stage.value, entry.reason, entry.lost) == (stage, reason, 0)
+        assert all(any(line in told for told in rig.said) for line in said)
+        assert len(rig.player.started) == 1
+
+
+async def test_a_process_that_dies_is_followed_by_another_until_three_are_lost(tmp_path: Path) -> None:
+    """Then the job is set aside with its reason, and does not loop."""
+    async with going(tmp_path) as rig:
+        run_id = await rig.take()
+        for number in range(3):
+            (await rig.player.process(number)).end(-9)
+        await rig.jobs.ended(run_id)
+        entry = rig.jobs.get(run_id)
+        assert entry is not None
+        assert entry.stage is Stage.SET_ASIDE
+        assert entry.reason == "3 processes that carried it out died without a word"
+        assert len(rig.player.started) == 3
+        other = await rig.take()
+        (await rig.player.process(3)).end(0)
+        await rig.jobs.ended(other)
+    async with going(tmp_path) as rig:
+        await anyio.sleep(0.05)
+        assert rig.player.started == []
+
+
+async def test_a_server_that_dies_with_its_processes_counts_them(tmp_path: Path) -> None:
+    """A job that takes the whole machine down does so three times and no more."""
+    run_id = ""
+    for _ in range(3):
+        rig_of_the_dead: list[Rig] = []
+        with anyio.CancelScope() as power:
+            async with going(tmp_path) as rig:
+                rig_of_the_dead.append(rig)
+                run_id = run_id or await rig.take()
+                await rig.player.process(0)
+                power.cancel()
+                await anyio.sleep_forever()
+        assert rig_of_the_dead[0].stage(run_id) == "started"
+    async with going(tmp_path) as rig:
+        await rig.jobs.ended(run_id)
+        assert rig.stage(run_id) == "set aside"
+        assert rig.player.started == []
+
+
+async def test_a_server_that_stops_asks_its_processes_to_and_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    """An orderly stop is no loss, however often it comes."""
+    async with going(tmp_path, processes=1) as rig:
+        first, second = await rig.take(), await rig.take()
+        await rig.player.process(0)
+    for _ in range(4):
+        assert (rig.stage(first), rig.stage(second)) == ("accepted", "accepted")
+        async with going(tmp_path, processes=1) as rig:
+            process = await rig.player.process(0)
+            assert process.what == f"begin {first}"
+        assert process.stopped == 1
+    with pytest.raises(FullError):
+        await rig.take()
+
+
+async def test_jobs_beyond_the_processes_wait_in_order(tmp_path: Path) -> None:
+    """First come, first served; each knows how many are before it."""
+    async with going(tmp_path, processes=1) as rig:
+        ids = [await rig.take() for _ in range(3)]
+        await rig.player.process(0)
+        entries = [rig.jobs.get(run_id) for run_id in ids]
+        assert [rig.jobs.ahead(entry) for entry in entries if entry] == [0, 0, 1]
+        assert rig.places == ids[:1]
+        for number, run_id in enumerate(ids):
+            process = await rig.player.process(number)
+            assert process.what == f"begin {run_id}"
+            process.end(0)
+            await rig.jobs.ended(run_id)
+        assert rig.places == ids
+
+
+async def test_a_job_that_has_no_process_yet_is_cancelled_at_once(tmp_path: Path) -> None:
+    """None is ever started for it."""
+    async with going(tmp_path, processes=1) as rig:
+        first, second = await rig.take(), await rig.take()
+        await rig.player.process(0)
+        assert await rig.jobs.cancel(second)
+        with anyio.fail_after(5):
+            await rig.jobs.ended(second)
+        assert await rig.jobs.cancel(second) is None
+        (await rig.player.process(0)).end(0)
+        await rig.jobs.ended(first)
+        await anyio.sleep(0.02)
+        assert len(rig.player.started) == 1
+    assert rig.stage(second) == "cancelled"
+
+
+async def test_a_job_without_a_ticket_is_cancelled_by_a_signal(tmp_path: Path) -> None:
+    """What asks an endpoint is in no queue."""
+    async with going(tmp_path) as rig:
+        run_id = await rig.take()
+        process = await rig.player.process(0)
+        assert await rig.jobs.cancel(run_id)
+        with anyio.fail_after(5):
+            await rig.jobs.ended(run_id)
+        assert (process.stopped, rig.stage(run_id)) == (1, "cancelled")
+
+
+async def test_a_job_with_a_ticket_is_cancelled_through_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that its run can say who ended it; no signal comes while it does."""
+    store = memory.store()
+    async with going(tmp_path, store=store) as rig:
+        run_id = await rig.take()
+        process = await rig.player.process(0)
+        store.enter(request(run_id, "eu"))
+        monkeypatch.setattr(rig.jobs, "_summary", lambda _: BEGUN)
+        assert await rig.jobs.cancel(run_id)
+        while "eu" in store.snapshot().regions:  # noqa: ASYNC110 - a store tells nobody
+            await anyio.sleep(0.01)
+        process.end(130)
+        await rig.jobs.ended(run_id)
+        assert (process.stopped, rig.stage(run_id)) == (0, "cancelled")
+
+
+async def test_a_run_that_another_process_writes_is_watched(tmp_path: Path) -> None:
+    """It is not begun a second time: an earlier server's process goes on with it."""
+    async with going(tmp_path, processes=1) as rig:
+        run_id = await rig.take()
+        await rig.player.process(0)
+    folder = rig.runs.create(run_id, FILE)
+    with locks.lock(folder.path / "lock", "run", DISK):
+        async with going(tmp_path) as rig:
+            await anyio.sleep(0.05)
+            assert rig.player.started == []
+
+
+async def test_a_run_that_never_began_is_begun_anew(tmp_path: Path) -> None:
+    """Its folder, in which nothing is, makes room."""
+    async with going(tmp_path, processes=1) as rig:
+        run_id = await rig.take()
+        await rig.player.process(0)
+    rig.runs.create(run_id, FILE)
+    async with going(tmp_path) as rig:
+        assert (await rig.player.process(0)).what == f"begin {run_id}"
+    assert not (tmp_path / "runs" / run_id).exists()
+
+
+async def test_a_full_server_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes on is bounded; what has ended makes room."""
+    monkeypatch.setattr(server_jobs, "MOST", 1)
+    async with going(tmp_path) as rig:
+        run_id = await rig.take()
+        with pytest.raises(FullError):
+            await rig.take()
+        (await rig.player.process(0)).end(0)
+        await rig.jobs.ended(run_id)
+        assert await rig.take()
+
+
+async def test_a_launch_that_fails_fails_its_job_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong, the server goes on."""
+    async with going(tmp_path) as rig:
+        begin: Callable[..., Any] = rig.player.begin
+
+        async def broken(*_: Any) -> Child:
+            raise OSError("no process can be made")
+
+        monkeypatch.setattr(rig.player, "begin", broken)
+        run_id = await rig.take()
+        await rig.jobs.ended(run_id)
+        assert rig.stage(run_id) == "failed"
+        monkeypatch.setattr(rig.player, "begin", begin)
+        other = await rig.take()
+        (await rig.player.process(0)).end(0)
+        await rig.jobs.ended(other)
+        assert rig.stage(other) == "finished"
