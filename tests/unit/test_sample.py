@@ -94,11 +94,13 @@ def test_each_line_is_synthetic_and_reasoned() -> None:
 
 @pytest.mark.parametrize("half", FILES)
 def test_answers_have_the_promised_length(half: str) -> None:
-    """An answer has the length of its half, unless it is empty; an empty one has no sentence."""
+    """An answer has the length of its half, unless it is empty or a filter left nothing; then it has no sentence."""
     low, high = LENGTHS[half]
-    filled = [line for line in lines_of(half) if line.label != "empty"]
-    wrong = [line.id for line in filled if not low <= len(line.answer) <= high]
-    wrong += [line.id for line in lines_of(half) if line.label == "empty" and len(line.answer) > 60]
+    filtered = [line for line in lines_of(half) if line.finish_reason == "content_filter" and len(line.answer) < 20]
+    assert {line.label for line in filtered} == {"hard_refusal"}
+    blank = [line for line in lines_of(half) if line.label == "empty" or line in filtered]
+    wrong = [line.id for line in blank if len(line.answer) > 60]
+    wrong += [line.id for line in lines_of(half) if line not in blank and not low <= len(line.answer) <= high]
     assert wrong == []
 
 

@@ -148,7 +148,9 @@ def _sets(items: Sequence[_Item], *, spaced: bool, begins: bool) -> Iterator[fro
             yield beginnings
         if isinstance(item, _Either) and item.least:
             inner = [list(_sets(branch, spaced=spaced, begins=here)) for branch in item.branches]
-            if all(inner):
+            if len(inner) == 1:
+                yield from inner[0]
+            elif all(inner):
                 yield frozenset().union(*(min(sets, key=_commonness) for sets in inner))
 
 

@@ -91,7 +91,7 @@ _EVASION = 140
 """So much beside an evasion still only evades."""
 _ASIDE = 0.35
 """A share of the whole up to which what stands beside an evasion still only evades."""
-_SLIGHT = 0.15
+_SLIGHT = 0.12
 """A share of the whole up to which a refusal or a disclaimer does not make an answer partial."""
 _HEAVY = 0.35
 """The share from which disclaimers alone make it partial."""
