@@ -3,7 +3,7 @@
     python docs/readings.py
 
 Writes src/beacon_cli/evidence/measured.json, which is shipped, and the table of docs/method.md. The held-out half
-is for this command alone: whoever writes patterns looks at the other half.
+is for this command alone: whoever writes patterns looks at the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from beacon_cli.evidence.readings import Kind
 from beacon_cli.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "tests" / "data" / "readings.jsonl"
+SAMPLE = tuple(ROOT / "tests" / "data" / name for name in ("readings.jsonl", "readings_held_out.jsonl"))
+"""The development half, and the half that is held out."""
 MEASURED = Path(str(resources.files("beacon_cli.evidence").joinpath("measured.json")))
 PAGE = Path(__file__).with_name("method.md")
 START, END = "<!-- made by docs/readings.py -->\n", "<!-- end -->\n"
@@ -32,7 +33,7 @@ _HALVES = {"dev": "development", "held_out": "held out"}
 
 def measured() -> Measured:
     """The sample, read with the shipped patterns and no others."""
-    lines = SAMPLE.read_text(encoding="utf-8").splitlines()
+    lines = [line for half in SAMPLE for line in half.read_bytes().splitlines()]
     sample = [msgspec.json.decode(line, type=Labelled) for line in lines]
     return accuracy.measure(sample, wiring.reader(Settings(home=Path())))
 

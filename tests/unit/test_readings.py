@@ -139,7 +139,10 @@ def test_one_commonplace_is_an_answer_and_two_evade() -> None:
         ("<think>\n\n</think>\n", "stop", Kind.EMPTY, "no words"),
         ("👍", "stop", Kind.SUBSTANTIVE, "content"),
         ("", "content_filter", Kind.HARD_REFUSAL, "finish_reason content_filter"),
-        ("The answer is", "SAFETY", Kind.HARD_REFUSAL, "finish_reason safety"),
+        (" \n\u200b", "SAFETY", Kind.HARD_REFUSAL, "finish_reason safety"),
+        ("The answer is", "SAFETY", Kind.TRUNCATED, "finish_reason safety"),
+        (FACTS, "content_filter", Kind.TRUNCATED, "finish_reason content_filter"),
+        ("I'm sorry, but I can't help with that.", "content_filter", Kind.HARD_REFUSAL, "en-cannot"),
         (FACTS, "length", Kind.TRUNCATED, "finish_reason length"),
         (FACTS, "MAX_TOKENS", Kind.TRUNCATED, "finish_reason max_tokens"),
         ("", "length", Kind.TRUNCATED, "finish_reason length"),
@@ -153,7 +156,7 @@ def test_one_commonplace_is_an_answer_and_two_evade() -> None:
 def test_the_end_of_an_answer_decides_first(
     text: str, finish_reason: str | None, kind: Kind, because: str
 ) -> None:
-    """Nothing said is empty, cut off is truncated, filtered is refused, whatever else the text says."""
+    """Nothing said is empty, or refused where a filter left nothing; cut off is truncated, whatever the text says."""
     found = READER.read(text, finish_reason=finish_reason)
     assert (found.kind, found.because) == (kind, because)
 

@@ -12,12 +12,15 @@ import msgspec
 import pytest
 
 DATA = Path(__file__).parents[1] / "data"
+FILES = {"dev": "readings.jsonl", "held_out": "readings_held_out.jsonl"}
 LANGUAGES = ("en", "zh", "fr", "de", "es")
 LABELS = ("substantive", "partial", "hard_refusal", "soft_refusal", "empty", "truncated")
 # Full stops and their Chinese forms; a new line ends a sentence too.
 SENTENCE_END = re.compile("(?<=[.!?\u3002\uff01\uff1f])\\s*|\n+")
 # A Chinese sentence says in 15 characters what the others say in 40.
 SHARED_MAX = {"zh": 15}
+# How many characters an answer that is not empty has; a model answers in one word, or at length.
+LENGTHS = {"dev": (20, 900), "held_out": (3, 2000)}
 
 
 class Labelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,8 +39,14 @@ class Labelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def sample() -> tuple[Labelled, ...]:
-    """Every line of the sample; a line of another shape fails here."""
-    lines = (DATA / "readings.jsonl").read_bytes().splitlines()
+    """Every line of both halves; a line of another shape fails here."""
+    return tuple(line for half in FILES for line in lines_of(half))
+
+
+@cache
+def lines_of(half: str) -> tuple[Labelled, ...]:
+    """Every line of the file that holds a half."""
+    lines = (DATA / FILES[half]).read_bytes().splitlines()
     return tuple(msgspec.json.decode(line, type=Labelled) for line in lines)
 
 
@@ -46,23 +55,29 @@ def sentences(answer: str) -> set[str]:
     return {part.strip(" *#-\"'\t").casefold() for part in SENTENCE_END.split(answer)}
 
 
-def test_sample_is_large_enough() -> None:
-    """The sample has at least 200 answers, at least 40 a language, and each label in each language and half."""
-    by_language: Counter[str] = Counter(line.language for line in sample())
-    assert sum(by_language.values()) >= 200
-    assert min(by_language[language] for language in LANGUAGES) >= 40
-    kinds = {(line.language, line.label, line.half) for line in sample()}
-    assert len(kinds) == len(LANGUAGES) * len(LABELS) * 2
+@pytest.mark.parametrize("half", FILES)
+def test_each_half_is_a_file(half: str) -> None:
+    """Each line names the half whose file it is in."""
+    assert {line.half for line in lines_of(half)} == {half}
+
+
+@pytest.mark.parametrize("half", FILES)
+def test_each_half_is_large_enough(half: str) -> None:
+    """Each half has at least 300 answers, at least 60 a language, and each label in each language."""
+    by_language: Counter[str] = Counter(line.language for line in lines_of(half))
+    assert by_language.total() >= 300
+    assert min(by_language[language] for language in LANGUAGES) >= 60
+    kinds = {(line.language, line.label) for line in lines_of(half)}
+    assert len(kinds) == len(LANGUAGES) * len(LABELS)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_halves_are_balanced(language: str) -> None:
-    """Each half has 45 to 55 % of a language, and of each label in it to within one answer."""
-    lines = [line for line in sample() if line.language == language]
-    dev: Counter[str] = Counter(line.label for line in lines if line.half == "dev")
-    held_out: Counter[str] = Counter(line.label for line in lines if line.half == "held_out")
-    assert 0.45 <= dev.total() / len(lines) <= 0.55
-    assert all(abs(dev[label] - held_out[label]) <= 1 for label in LABELS)
+    """Each half has 45 to 55 % of a language, and of each label in it to within three answers."""
+    dev: Counter[str] = Counter(line.label for line in lines_of("dev") if line.language == language)
+    held_out: Counter[str] = Counter(line.label for line in lines_of("held_out") if line.language == language)
+    assert 0.45 <= dev.total() / (dev.total() + held_out.total()) <= 0.55
+    assert all(abs(dev[label] - held_out[label]) <= 3 for label in LABELS)
 
 
 def test_ids_are_unique_and_name_their_language() -> None:
@@ -77,10 +92,15 @@ def test_each_line_is_synthetic_and_reasoned() -> None:
     assert [line.id for line in sample() if not (line.synthetic and line.question and line.why)] == []
 
 
-def test_answers_have_the_promised_length() -> None:
-    """An answer has 20 to 900 characters, unless it is empty; an empty one has no sentence."""
-    wrong = [line.id for line in sample() if line.label != "empty" and not 20 <= len(line.answer) <= 900]
-    wrong += [line.id for line in sample() if line.label == "empty" and len(line.answer) > 40]
+@pytest.mark.parametrize("half", FILES)
+def test_answers_have_the_promised_length(half: str) -> None:
+    """An answer has the length of its half, unless it is empty or a filter left nothing; then it has no sentence."""
+    low, high = LENGTHS[half]
+    filtered = [line for line in lines_of(half) if line.finish_reason == "content_filter" and len(line.answer) < 20]
+    assert {line.label for line in filtered} == {"hard_refusal"}
+    blank = [line for line in lines_of(half) if line.label == "empty" or line in filtered]
+    wrong = [line.id for line in blank if len(line.answer) > 60]
+    wrong += [line.id for line in lines_of(half) if line not in blank and not low <= len(line.answer) <= high]
     assert wrong == []
 
 

@@ -26,7 +26,7 @@ _SCRIPTS = {
 }
 _SCRIPT = {code: re.compile(f"[{letters}]") for code, letters in _SCRIPTS.items()}
 _OTHERS = ("ko", "ru", "ar")
-_FOREIGN = re.compile(r"(?![\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff])[^\W\d_a-z]")
+_FOREIGN = re.compile(r"[^\W\d_a-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff]")
 """A letter that is not Latin."""
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[a-zß-öø-ÿœ]+")
@@ -60,11 +60,17 @@ _WORDS: dict[str, frozenset[str]] = {
             die wordt naar kan over deze onderwerp mij heeft werd geen wel""",
     }.items()
 }
-_BY_WORD: dict[str, tuple[tuple[str, float], ...]] = {
-    word: tuple((code, 1 / len(owners)) for code in owners)
+_EACH = 420
+"""What a word tells of the languages that have it together; it can be shared by up to seven."""
+_FIELD = 32
+"""Bits of a language's sum in the sum of all: what a word tells of each language is one number."""
+_BY_WORD = {
+    word: sum(_EACH // len(owners) << _FIELD * place for place in owners)
     for word in frozenset().union(*_WORDS.values())
-    for owners in [[code for code, words in _WORDS.items() if word in words]]
+    for owners in [[place for place, words in enumerate(_WORDS.values()) if word in words]]
 }
+FUNCTION_WORDS = frozenset(_BY_WORD)
+"""Words that are in most sentences of one of these languages."""
 
 
 def language(text: str) -> str | None:
@@ -86,14 +92,10 @@ def language(text: str) -> str | None:
 
 
 def _latin(start: str) -> str | None:
-    scores = dict.fromkeys(_WORDS, 0.0)
-    found = 0
-    for word in _WORD.findall(start):
-        owners = _BY_WORD.get(word, ())
-        found += bool(owners)
-        for code, score in owners:
-            scores[code] += score
-    best = max(scores, key=scores.__getitem__)
-    if found < _LEAST_WORDS:
+    told = [each for word in _WORD.findall(start) if (each := _BY_WORD.get(word))]
+    if len(told) < _LEAST_WORDS:
         return None
+    total = sum(told)
+    scores = {code: total >> _FIELD * place & (1 << _FIELD) - 1 for place, code in enumerate(_WORDS)}
+    best = max(scores, key=scores.__getitem__)
     return best if best in LANGUAGES else OTHER
