@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - answers are written as models write them
 from __future__ import annotations
 
 import re
@@ -68,10 +67,10 @@ EXPRESSIONS = st.recursive(
 )
 
 
-@given(EXPRESSIONS, st.text("ab '", max_size=12), st.booleans())
-@example("a{}b", "a{}b", True)
-@example("(?:a|b ?)(?:b)?a", "b ba", True)
-def test_what_matches_has_what_is_needed(expression: str, line: str, spaced: bool) -> None:  # noqa: FBT001
+@given(expression=EXPRESSIONS, line=st.text("ab '", max_size=12), spaced=st.booleans())
+@example(expression="a{}b", line="a{}b", spaced=True)
+@example(expression="(?:a|b ?)(?:b)?a", line="b ba", spaced=True)
+def test_what_matches_has_what_is_needed(*, expression: str, line: str, spaced: bool) -> None:
     """No match is lost: wherever an expression matches, so does one of its alternatives, and its needs are met."""
     try:
         expressions.check(expression)

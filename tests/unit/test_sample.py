@@ -94,9 +94,11 @@ def test_each_line_is_synthetic_and_reasoned() -> None:
 
 @pytest.mark.parametrize("half", FILES)
 def test_answers_have_the_promised_length(half: str) -> None:
-    """An answer has the length of its half, unless it is empty or a filter left nothing; then it has no sentence."""
+    """An answer has the length of its half, unless it is empty or a filter left nothing: then it says nothing."""
     low, high = LENGTHS[half]
-    filtered = [line for line in lines_of(half) if line.finish_reason == "content_filter" and len(line.answer) < 20]
+    filtered = [
+        line for line in lines_of(half) if line.finish_reason == "content_filter" and len(line.answer) < 20
+    ]
     assert {line.label for line in filtered} == {"hard_refusal"}
     blank = [line for line in lines_of(half) if line.label == "empty" or line in filtered]
     wrong = [line.id for line in blank if len(line.answer) > 60]

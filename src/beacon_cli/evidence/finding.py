@@ -101,7 +101,7 @@ class Finder:
         return met
 
     def _indexed(self) -> tuple[dict[str, int], int]:
-        """By beginning which patterns' first need it meets, as low bits, and second, as high ones; and what needs none."""
+        """The needs that each beginning meets, as bits, first needs lowest; and those that are always met."""
         index: dict[str, int] = {}
         always = 0
         for number, (_, expression) in enumerate(self._parts):

@@ -70,7 +70,9 @@ def branches(expression: str) -> list[str]:
                 shut.append(token.end())
         if len(starts) > 1:
             ends = [*(start - 1 for start in starts[1:]), len(expression)]
-            return [each for start, end in zip(starts, ends, strict=True) for each in branches(expression[start:end])]
+            return [
+                each for start, end in zip(starts, ends, strict=True) for each in branches(expression[start:end])
+            ]
         if not expression.startswith("(?:") or shut != [len(expression)] or not expression.endswith(")"):
             return [expression]
         expression = expression[3:-1]

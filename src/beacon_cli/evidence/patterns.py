@@ -223,5 +223,7 @@ def _filled(match: str, words: Mapping[str, str]) -> str:
     filled = _BRACES.sub(lambda found: f"(?:{words[found[1]]})", match)
     if len(filled) > _LONGEST:
         raise ValueError(f"is longer than {_LONGEST:,} characters")
-    filled = _APART.sub(lambda part: part[0] if part[0].startswith("\\") else simplified(part[0].casefold()), filled)
+    filled = _APART.sub(
+        lambda part: part[0] if part[0].startswith("\\") else simplified(part[0].casefold()), filled
+    )
     return filled.replace("\u2019", "'").replace("…", _GAP)

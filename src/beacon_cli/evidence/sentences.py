@@ -53,8 +53,9 @@ _TURN = re.compile(rf"\s(?=[{''.join(sorted({word[0] for word in _TURNS}))}])(?=
 _TURN_HAN = re.compile(r",\s?(?=但|不过|然而|可是)")
 _TURNED = re.compile(rf"(?:{'|'.join(_TURNS)}|what i can|ce que je peux|lo que sí)\b|但|不过|不過|然而|可是")
 _LETTER = re.compile(
-    r"(?:subject|re|objet|betreff|asunto|主题)\b ?:?|(?:dear|sehr geehrte[rs]?|liebe[rs]?|madame|monsieur|chère?s?|"
-    r"estimad[oa]s?|querid[oa]s?|尊敬的)\b(?!.{0,12}\b(?:user|customer|client|nutzer|kund|utilisa|usuari|用户|客户))"
+    r"(?:subject|re|objet|betreff|asunto|主题) ?$|liebe[rs]? .{1,40},$"
+    r"|(?:dear|sehr geehrte[rs]?|madame|monsieur|chère?s?|estimad[oa]s?|querid[oa]s?|尊敬的)\b"
+    r"(?!.{0,12}\b(?:user|customer|client|nutzer|kund|utilisa|usuari|用户|客户))"
 )
 _SALUTATION = 60
 """A longer line does not greet."""
@@ -74,7 +75,7 @@ def spoken(text: str) -> tuple[str, bool]:
 
 
 def plain(text: str) -> str:
-    """`text` in one form of its letters: NFKC, folded case, ASCII quotes, simplified Chinese, nothing invisible."""
+    """`text` in one form: NFKC, folded case, ASCII quotes, simplified Chinese, nothing invisible."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text.replace("`", "'").lower()
     text = _ALIKE.sub(_same, text)

@@ -148,6 +148,6 @@ def accuracy(frame: Frame) -> Iterator[tuple[str, str]]:
                 f"of answers read as refusals {percent(each.precision.share)} are"
                 f" ({interval(each.precision.low, each.precision.high)}), of refusals"
                 f" {percent(each.recall.share)} are read so ({interval(each.recall.low, each.recall.high)}),"
-                f" on a synthetic sample of {frame.accuracy.answers}: rates of refusals are lower bounds"
+                f" on a synthetic sample of {frame.accuracy.answers}: rates of refusals are rather too low"
             )
             yield "readings", said
