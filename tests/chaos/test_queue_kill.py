@@ -13,7 +13,7 @@ from beacon_cli.tickets import POISON, LogKind
 
 pytestmark = pytest.mark.timeout(300)
 
-_SLACK = 2.0
+_SLACK = 3.0
 """Seconds that two busy cores may take to start, to look and to grant."""
 _KILLS = 4
 
