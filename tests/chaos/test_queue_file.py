@@ -22,7 +22,7 @@ from beacon_cli.ports import Store
 from beacon_cli.queues import sqlite
 from beacon_cli.tickets import Entered
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.parametrize("queue_at", [""])]
 
 
 @contextmanager
