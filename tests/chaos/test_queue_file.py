@@ -22,7 +22,13 @@ from beacon_cli.ports import Store
 from beacon_cli.queues import sqlite
 from beacon_cli.tickets import Entered
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.parametrize("queue_at", [""])]
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def queue_at() -> str:
+    """A file, always."""
+    return ""
 
 
 @contextmanager

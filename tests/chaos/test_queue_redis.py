@@ -1,4 +1,4 @@
-"""A Redis that goes away, forgets, or stands still while three runs work: they wait or stop, and no cap is broken."""
+"""A Redis that goes away or stands still while three runs work: they wait or stop, and no cap is broken."""
 
 from __future__ import annotations
 

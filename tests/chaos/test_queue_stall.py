@@ -16,7 +16,7 @@ _AT_ONCE = 2.0
 """Seconds within which a call is ended that should not have been placed."""
 
 
-@draws(6, 100)
+@draws(2, 100)
 def test_a_stalled_holder_takes_another_turn(contest: Contest, told: Told, draw: int) -> None:
     """Stopped for three leases: its token is void, its calls are ended, it goes on in another turn; caps hold."""
     rng = dice("stall", draw)
