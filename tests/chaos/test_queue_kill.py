@@ -28,7 +28,7 @@ def test_three_runs_share_the_gpus(contest: Contest, told: Told) -> None:
     assert contest.verify()["us"] == 3
 
 
-@draws(3, 75)
+@draws(2, 75)
 def test_a_dead_holder_s_gpus_come_back(contest: Contest, told: Told, draw: int) -> None:
     """Killed at random points: who waits has the turn within a lease and a beat; no cap broken, nothing left."""
     rng = dice("queue kill", draw)

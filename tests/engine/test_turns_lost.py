@@ -75,7 +75,7 @@ def test_a_region_without_work_is_left_to_others() -> None:
 
 
 def test_calls_that_do_not_end_keep_their_turn() -> None:
-    """Where the provider confirms no end, the GPUs stay counted until the next run has seen them end."""
+    """Where the provider confirms no end, the GPUs stay counted; the next run has them once the calls ended."""
     store, building = memory.store(), Building()
     building.is_deaf = True
     hurried = job(questions=1, limits=Limits(timeout=0.05), retry=RetryRule(attempts=1))
