@@ -1,8 +1,8 @@
 """A clock that is wrong, for one process: imported as `sitecustomize` from a folder on its PYTHONPATH.
 
 `BEACON_SKEW` holds seconds to add, the rate, and the seconds of a jump, which comes as soon as there is a file
-`jump` in the current folder. The clock of the machine (CLOCK_BOOTTIME), which a queue's file goes by, is the same for all processes of one kernel and is left
-alone: no process can have another.
+`jump` in the current folder. The clock of the machine (CLOCK_BOOTTIME), which a queue's file goes by, is the same
+for all processes of one kernel and is left alone: no process can have another.
 """
 
 from __future__ import annotations
