@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from tests.support.chaos import Told, dice, draws, ended, until
-from tests.support.contest import Contest, pause
+from tests.support.contest import GPUS_PER_REGION, Contest, pause
 
 from beacon_cli.tickets import LogKind
 
@@ -18,7 +18,12 @@ _AT_ONCE = 2.0
 
 @draws(2, 100)
 def test_a_stalled_holder_takes_another_turn(contest: Contest, told: Told, draw: int) -> None:
-    """Stopped for three leases: its token is void, its calls are ended, it goes on in another turn; caps hold."""
+    """Stopped for three leases: its token is void, its calls are ended, it goes on in another turn.
+
+    The cap does not always hold. A request that was checked and not sent before the stop goes out after it: each
+    such call may add a container until it is ended. The test bounds this by the late calls, and counts the trials
+    in which it happened: they are violations in docs/reliability.md.
+    """
     rng = dice("stall", draw)
     contest.job("slow", ["Why?"] * 10, regions=["us"], schedule=rng.choice(["lockstep", "lanes"]))
     contest.job("next", ["Why?"] * 60, regions=["us"], models=["gemma-2", "phi-3", "yi-6b"])
@@ -40,13 +45,14 @@ def test_a_stalled_holder_takes_another_turn(contest: Contest, told: Told, draw:
     )
     contest.finish()
     late = _late(contest, woken)
-    contest.verify("slow", "next", late=len(late))
+    peaks = contest.verify("slow", "next", late=len(late))
     told(
         "SIGSTOP for three leases, then SIGCONT",
         turns_lost=len(contest.told("slow", "turn_lost")),
         stopped_within_a_transaction=int(shut_out),
         stopped_between_check_and_request=int(bool(late)),
         calls_placed_late=len(late),
+        trials_over_the_cap=int(peaks["us"] > GPUS_PER_REGION),
     )
     assert max(late.values(), default=0.0) < _AT_ONCE
 
