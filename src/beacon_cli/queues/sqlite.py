@@ -28,6 +28,16 @@ from beacon_cli.queues.tabled import TabledStore
 from beacon_cli.queues.tables import Tally
 from beacon_cli.tickets import Caps, FailedExecution, LogEntry, Ticket, TicketState, Warm
 
+_REMEDIES = (
+    ("SQLITE_FULL", ": no space left on device; free some space"),
+    ("SQLITE_IOERR", ": no more room for it, or a disk that fails"),
+    ("SQLITE_READONLY", ": make it writable, or set BEACON_HOME to a folder that is"),
+    ("SQLITE_BUSY", ": another process has held it for long; see whether one is stopped"),
+    ("SQLITE_CORRUPT", ": when nothing runs it may be deleted"),
+    ("SQLITE_NOTADB", ": when nothing runs it may be deleted"),
+)
+"""What helps, by the beginning of SQLite's name of an error."""
+
 VERSION = 1
 """The form of the file. A file with a higher number is refused and left untouched."""
 
@@ -73,7 +83,9 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError, msgspec.DecodeError, json.JSONDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise StoreError(f"queue {path}: {reason}") from None
+        told = getattr(error, "sqlite_errorname", "")
+        remedy = next((help_ for kind, help_ in _REMEDIES if told.startswith(kind)), "")
+        raise StoreError(f"queue {path}: {reason}{remedy}") from None
 
 
 class _SqliteTables:
