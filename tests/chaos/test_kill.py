@@ -16,10 +16,13 @@ _NEVER_BEGAN = 2
 
 @draws(6, 300)
 def test_every_execution_is_recorded_once(house: House, told: Told, draw: int) -> None:
-    """After kills at random points, each execution has one record; known calls are not made anew."""
+    """After kills at random points, each execution has one record; known calls are not made anew.
+
+    A third kill would have the queue set the run aside.
+    """
     rng = dice("kill", draw)
     house.write_job(["Why?"] * 8, schedule=rng.choice(["lockstep", "lanes"]))
-    kills, run_id = _killed_and_resumed(house, rng.choice([1, 1, 2, 3]), [rng.random() for _ in range(3)])
+    kills, run_id = _killed_and_resumed(house, rng.choice([1, 1, 2, 2]), [rng.random() for _ in range(3)])
     records = house.records(run_id)
     executions = house.executions(run_id)
     placed = house.provider.placed(executions)
