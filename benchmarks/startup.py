@@ -30,7 +30,7 @@ def command(name):
     def empty(): "Do it."
     empty.__name__ = name
     return empty
-for name in "run resume retry reap plan validate schema init runs show emulator".split():
+for name in "run resume retry reap plan validate schema init runs show report compare emulator".split():
     app.command()(command(name))
 @app.callback()
 def options(version: bool = False, debug: bool = False): "Options."

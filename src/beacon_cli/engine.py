@@ -6,7 +6,7 @@ question the models fan out. One `CapacityLimiter` bounds all executions in flig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import anyio
@@ -21,7 +21,6 @@ from beacon_cli.model import (
     ErrorKind,
     Execution,
     Failed,
-    Model,
     Outcome,
     Region,
     Retry,
@@ -29,18 +28,10 @@ from beacon_cli.model import (
     Succeeded,
     TimedOut,
 )
-from beacon_cli.plan import Plan
+from beacon_cli.plan import Group, Plan
 from beacon_cli.ports import Emit, Executor, Over, Queue, Turn
 from beacon_cli.results import Standings, pending
 from beacon_cli.slots import Slots
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Group:
-    """Models that work side by side in a region, and how many of their executions are pending."""
-
-    models: tuple[Model, ...]
-    executions: int
 
 
 class _Crew:
@@ -69,15 +60,17 @@ class _Crew:
             plan.endpoint(region): policy.Meter(plan.rate, plan.spec.sampling) for region in plan.regions
         }
 
-    def outstanding(self, region: Region) -> list[_Group]:
-        """The groups of a region that have anything pending; never none, as a run begins and ends every region."""
-        groups = [
-            _Group(models=models, executions=self._pending(region, models)) for models in self.plan.groups(region)
-        ]
-        return [group for group in groups if group.executions] or groups[:1]
+    def outstanding(self, region: Region) -> dict[Group, int]:
+        """The groups of a region that have anything pending, and how much; of none, the first.
 
-    def _pending(self, region: Region, models: tuple[Model, ...]) -> int:
-        every = (execution for wave in self.plan.waves(region, models) for execution in wave)
+        A run begins and ends every region, and says so.
+        """
+        groups = {group: self._pending(region, group) for group in self.plan.groups(region)}
+        first = next(iter(groups))
+        return {group: count for group, count in groups.items() if count} or {first: 0}
+
+    def _pending(self, region: Region, group: Group) -> int:
+        every = (execution for wave in self.plan.waves(region, group) for execution in wave)
         return sum(pending(self.past, execution.id) is not None for execution in every)
 
 
@@ -117,7 +110,7 @@ async def _in_turn(region: Region, crew: _Crew) -> None:
     while over is not None and not over.final:
         asked = crew.clock()
         groups = crew.outstanding(region)
-        async with crew.queue.turn(region, groups[0].models, sum(group.executions for group in groups)) as turn:
+        async with crew.queue.turn(region, next(iter(groups)).models, sum(groups.values())) as turn:
             if isinstance(turn, Over):
                 over = turn
             else:
@@ -194,7 +187,7 @@ class _RegionWork:
         self._breaker = policy.Breaker(spec.breaker)
         self._given_up = anyio.Event()
 
-    async def carry_out(self, groups: Sequence[_Group], turn: Turn) -> Over | None:
+    async def carry_out(self, groups: Iterable[Group], turn: Turn) -> Over | None:
         """Work through the groups as long as the turn lasts; says why it ended, if it did before the work."""
         over: Over | None = None
 
@@ -206,20 +199,20 @@ class _RegionWork:
         async with anyio.create_task_group() as group:
             group.start_soon(watch, group.cancel_scope)
             for each in groups:
-                await turn.admit(each.models)
-                await self._group(each.models)
+                await turn.admit(each.models, fresh=each.is_fresh)
+                await self._group(each)
             group.cancel_scope.cancel()
             return None
         return over
 
-    async def _group(self, models: tuple[Model, ...]) -> None:
+    async def _group(self, group: Group) -> None:
         plan = self._crew.plan
         if plan.spec.schedule is Schedule.LANES:
             async with anyio.create_task_group() as lanes:
-                for lane in plan.lanes(self._region, models):
+                for lane in plan.lanes(self._region, group):
                     lanes.start_soon(self._lane, lane)
             return
-        for wave in plan.waves(self._region, models):
+        for wave in plan.waves(self._region, group):
             if self._given_up.is_set():
                 return
             async with anyio.create_task_group() as fan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,17 @@ Wave: TypeAlias = tuple[Execution, ...]
 """The executions of one question (in one context and repeat) in one region: one for each model of a group."""
 
 _ID_BYTES = 10
+
+
+class Group(NamedTuple):
+    """Models that have containers in a region side by side, through these repeats.
+
+    `is_fresh`: their containers have to start after the group before it has ended.
+    """
+
+    models: tuple[Model, ...]
+    repeats: range
+    is_fresh: bool
 
 
 class Plan:
@@ -61,23 +72,34 @@ class Plan:
         """Every pair of region and model that will be called."""
         return ((region, model) for region in self.regions for model in self.models(region))
 
-    def groups(self, region: Region) -> tuple[tuple[Model, ...], ...]:
-        """A region's models in groups of as many as may have containers there at once; one group after another."""
-        models = self.models(region)
-        size = self.spec.limits.models_at_once or len(models)
-        return tuple(models[first : first + size] for first in range(0, len(models), size))
+    def groups(self, region: Region) -> tuple[Group, ...]:
+        """A region's work in groups, one after another, of as many models as may have containers there at once.
 
-    def waves(self, region: Region, group: tuple[Model, ...] | None = None) -> Iterator[Wave]:
+        Where the design asks for container starts, each repeat is a group of its own.
+        """
+        models, every = self.models(region), range(1, self.spec.repeats + 1)
+        size = self.spec.limits.models_at_once or len(models)
+        several = self.spec.design.container_starts is not None
+        parts = [range(repeat, repeat + 1) for repeat in every] if several else [every]
+        return tuple(
+            Group(models[first : first + size], repeats, is_fresh=several and repeats.start > 1)
+            for first in range(0, len(models), size)
+            for repeats in parts
+        )
+
+    def waves(self, region: Region, group: Group | None = None) -> Iterator[Wave]:
         """The region's executions, one wave after another; of one group alone, or of all in turn."""
         if group is None:
             yield from (wave for each in self.groups(region) for wave in self.waves(region, each))
             return
-        every = self.models(region)
-        order = every.index(group[0]) * (self.planned[region.id] // len(every))
-        contexts = self._contexts(region, group)
-        cells = [_part(region.id) + _part(model.id) for model in group]
+        every, models = self.models(region), group.models
+        contexts = self._contexts(region, models)
+        in_repeat = len(contexts) * len(self.spec.questions)
+        order = every.index(models[0]) * (self.planned[region.id] // len(every))
+        order += (group.repeats.start - 1) * in_repeat * len(models)
+        cells = [_part(region.id) + _part(model.id) for model in models]
         questions = [(question, _part(question.id) + _part(question.text)) for question in self.spec.questions]
-        for repeat in range(1, self.spec.repeats + 1):
+        for repeat in group.repeats:
             repeat_part = _part(str(repeat))
             for context, prompts in contexts:
                 tails = [_context_part(context, prompt) + repeat_part for prompt in prompts]
@@ -94,18 +116,18 @@ class Plan:
                             order=order + place,
                         )
                         for place, (model, cell, prompt, tail) in enumerate(
-                            zip(group, cells, prompts, tails, strict=True)
+                            zip(models, cells, prompts, tails, strict=True)
                         )
                     )
-                    order += len(group)
+                    order += len(models)
 
-    def lanes(self, region: Region, group: tuple[Model, ...]) -> Iterator[Iterator[Execution]]:
+    def lanes(self, region: Region, group: Group) -> Iterator[Iterator[Execution]]:
         """A group's executions, one lane for each model, as many times as it may have questions in flight.
 
         The same lane given several times is one iterator: each execution comes out of it once, wherever it is
         taken next.
         """
-        for place in range(len(group)):
+        for place in range(len(group.models)):
             yield from itertools.repeat(self._lane(region, group, place), self.spec.in_flight)
 
     def executions(self) -> Iterator[Execution]:
@@ -131,11 +153,11 @@ class Plan:
         return max(longest, work / limits.concurrency)
 
     def _group_bound(
-        self, region: Region, group: tuple[Model, ...], slots: int, seconds: Callable[[Execution], float]
+        self, region: Region, group: Group, slots: int, seconds: Callable[[Execution], float]
     ) -> tuple[float, float]:
         """The least wall time of a group, and the sum of its executions' times."""
         in_lockstep = work = 0.0
-        in_lanes = dict.fromkeys((model.id for model in group), 0.0)
+        in_lanes = dict.fromkeys((model.id for model in group.models), 0.0)
         for wave in self.waves(region, group):
             costs = [seconds(execution) for execution in wave]
             work += sum(costs)
@@ -147,7 +169,7 @@ class Plan:
         strands = self.spec.in_flight
         return max(*(lane / strands for lane in in_lanes.values()), work / slots), work
 
-    def _lane(self, region: Region, group: tuple[Model, ...], place: int) -> Iterator[Execution]:
+    def _lane(self, region: Region, group: Group, place: int) -> Iterator[Execution]:
         return (wave[place] for wave in self.waves(region, group))
 
     def _count(self, region: Region) -> int:

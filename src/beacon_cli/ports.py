@@ -128,10 +128,11 @@ class Turn(Protocol):
     async def over(self) -> Over:
         """Wait until the turn is over, if that comes before its work is done; says why."""
 
-    async def admit(self, models: Sequence[Model]) -> None:
+    async def admit(self, models: Sequence[Model], *, fresh: bool) -> None:
         """Return once these models may have containers: at most as many as the region has GPUs.
 
-        Containers of models admitted before and not now may have to end for it.
+        Containers of models admitted before and not now may have to end for it; with `fresh` all of them do, so
+        that those of these models start anew.
         """
 
 

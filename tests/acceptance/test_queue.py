@@ -110,6 +110,10 @@ class Workspace:
         """Any other command."""
         return self._beacon(*arguments, **self._variables, **more)
 
+    def results(self, run_id: str) -> bytes:
+        """The rows of a run's results."""
+        return (Path(self._environment["BEACON_HOME"]) / "runs" / run_id / "results.jsonl").read_bytes()
+
     def status(self, region: str = "us") -> Record:
         """What `queue-status` says of a region."""
         record: Record = json.loads(self.beacon("queue-status", "--json", "--region", region).stdout)
@@ -272,6 +276,18 @@ def test_more_models_than_gpus_run_in_groups(workspace: Workspace) -> None:
     assert workspace.beacon("run", job, "-q").returncode == 0
     assert peaks(workspace.ledger)["us"] == 3
     assert workspace.status()["executions"] == {"succeeded": 10, "failed": 0}
+
+
+def test_each_repeat_has_containers_of_its_own(workspace: Workspace) -> None:
+    """With `design.container_starts` the answers of a repeat come from containers that no other repeat had."""
+    job = workspace.job("starts", "One?", "Two?")
+    job.write_text(job.read_text() + "design: {container_starts: 3}\n")
+    assert workspace.beacon("run", job, "--run-id", "starts", "-q").returncode == 0
+    rows = [json.loads(row) for row in workspace.results("starts").splitlines()]
+    starts = {(row["model"], row["repeat"], row["container"]) for row in rows}
+    assert len(rows) == 2 * 3 * len(MODELS)
+    assert len({container for _, _, container in starts}) == len(starts) == 3 * len(MODELS)
+    assert peaks(workspace.ledger)["us"] == 3
 
 
 def test_a_killed_run_takes_up_its_lease_and_its_calls(workspace: Workspace) -> None:

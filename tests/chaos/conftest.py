@@ -13,6 +13,7 @@ from tests.support.chaos import House, Provider, Record, Told, is_full, provider
 from tests.support.contest import Contest
 from tests.support.emulated import Emulated
 from tests.support.forks import Nursery
+from tests.support.redis import Server
 
 RULES: list[Record] = [
     {"effect": "hang", "question": "*stubborn*", "stubborn": True},
@@ -114,10 +115,17 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
         yield serving
 
 
-@pytest.fixture(params=["sqlite"])
-def queue_at(request: pytest.FixtureRequest) -> str:
-    """Where the queue is: empty for a file."""
-    return {"sqlite": ""}[request.param]
+@pytest.fixture(params=["sqlite", "redis"] if is_full() else ["sqlite"])
+def queue_at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the queue is: the address of a Redis of its own, or empty for a file.
+
+    The reduced counts leave Redis to `test_queue_redis`.
+    """
+    if request.param == "sqlite":
+        yield ""
+        return
+    with Server(tmp_path / "redis", "appendonly yes", "appendfsync always") as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -25,6 +25,12 @@ from beacon_cli.tickets import Entered
 pytestmark = pytest.mark.timeout(120)
 
 
+@pytest.fixture
+def queue_at() -> str:
+    """A file, always."""
+    return ""
+
+
 @contextmanager
 def _no_room(more: int, path: Path) -> Iterator[None]:
     """No file of this process grows beyond this one's log and so many bytes more."""

@@ -77,7 +77,7 @@ def test_too_few_container_starts_settle_nothing(starts: int) -> None:
     spec = job(questions=20, starts=starts)
     (verdict,) = found(story(spec, asia=1.0), spec).verdicts
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert f"us has {starts} container starts" in verdict.why[0]
+    assert f"us has {starts} container start" in verdict.why[0]
     assert "container_starts: 5" in verdict.settle
 
 

@@ -200,7 +200,9 @@ class Contest:
             assert len(answers) == self.planned[name], f"{name}: {len(answers)} of {self.planned[name]}"
         peaks = self.verify_caps(late=late)
         until(lambda: not self.book.calls(), "no call is left at the provider")
-        until(lambda: not self._leases(), "no ticket is left", seconds=self.lease + 2.0)
+        pause(self.lease)
+        left = self._leases()
+        assert left == [], left
         return peaks
 
     def verify_caps(self, *, late: int = 0) -> dict[str, int]:

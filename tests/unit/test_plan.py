@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.jobs import EU, US, spec
 
-from beacon_cli.model import Context, Execution, Limits, ModalTarget, Model, Question, Sampling, Schedule
+from beacon_cli.model import (
+    Context,
+    DesignRule,
+    Execution,
+    Limits,
+    ModalTarget,
+    Model,
+    Question,
+    Sampling,
+    Schedule,
+)
 from beacon_cli.plan import Plan
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -127,3 +137,23 @@ def test_the_lower_bound(bound: _Bound) -> None:
 
     plan = Plan(spec(schedule=bound.schedule, limits=bound.limits))
     assert plan.lower_bound(seconds) == pytest.approx(bound.expected)
+
+
+def test_models_beyond_the_gpus_come_in_groups() -> None:
+    """Five models where three may have containers: three go through everything, then two; `order` counts on."""
+    models = tuple(Model(id=f"m{number}") for number in range(5))
+    plan = Plan(spec(models=models, limits=Limits(models_at_once=3)))
+    assert [len(group.models) for group in plan.groups(US)] == [3, 2]
+    assert [execution.order for wave in plan.waves(US) for execution in wave] == list(range(40))
+
+
+def test_each_container_start_is_a_group_of_its_own() -> None:
+    """Where the design asks for container starts, each repeat is a group, and all but the first is fresh."""
+    plan = Plan(spec(repeats=3, design=DesignRule(container_starts=3), limits=Limits(models_at_once=3)))
+    groups = plan.groups(US)
+    assert [(group.repeats, group.is_fresh) for group in groups] == [
+        (range(1, 2), False),
+        (range(2, 3), True),
+        (range(3, 4), True),
+    ]
+    assert [execution.order for wave in plan.waves(US) for execution in wave] == list(range(72))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,6 +14,9 @@ from beacon_cli.display.columns import NONE, cell, name, number, paragraph, tabl
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG
 from beacon_cli.display.words import clock, count, precise
 from beacon_cli.results import Standings
+
+if TYPE_CHECKING:  # only the end of a run needs it
+    from beacon_cli.display.readings import Counts
 
 _MOST_ROWS = 60
 """With more rows than these, the models of a region are summed up."""
@@ -33,12 +37,12 @@ def summary(
     *,
     results: str | None = None,
     hints: Sequence[tuple[str, str]] = (),
-    readings: RenderableType | None = None,
+    counts: Counts | None = None,
 ) -> RenderableType:
     """The end of a run: counts and times by region and model, failures by kind, and where to go from here.
 
     `results` is the folder that holds them; `hints` are pairs of a few words and the command that does it;
-    `readings` is what `readings.readings` drew.
+    `counts` are of how the answers read.
     """
     blank = Text("")
     parts: list[RenderableType] = [_headline(standings), blank, _counts(standings, width)]
@@ -53,8 +57,11 @@ def summary(
         parts += [blank, recovered]
     if standings.failures:
         parts += [blank, _failures(standings)]
-    if readings is not None:
-        parts += [blank, readings]
+    if counts:
+        from beacon_cli.display import readings
+
+        rehearsal = standings.run is not None and standings.run.rehearsal
+        parts += [blank, readings.readings(counts, width, rehearsal=rehearsal)]
     where = [("results", results)] if results else []
     if where or hints:
         parts += [blank, _pointers([*where, *hints])]

@@ -54,6 +54,8 @@ def control_questions(
     control, sensitive = effects
     if control is None or control.p is None:
         sentence = f"No control questions (category {category}) were compared for {model}."
+    elif control.smallest_p is not None and control.smallest_p > alpha:
+        sentence = f"There are too few container starts to tell anything by the control questions of {model}."
     elif (control.p_adjusted or 0) <= alpha:
         sentence = (
             f"The control questions of {model} differ too (p = {probability(control.p_adjusted)}):"

@@ -96,10 +96,14 @@ def _obstacles(case: Case) -> Iterator[tuple[str, str]]:
     for each in case.survivors:
         if each.containers < power.FEWEST_STARTS:
             yield (
-                f"{each.group} has {each.containers} container starts, and it takes {power.FEWEST_STARTS} to tell",
+                f"{each.group} has {_starts(each.containers)}, and it takes {power.FEWEST_STARTS} to tell",
                 f"`design: {{container_starts: {power.FEWEST_STARTS + 1}}}` or more",
             )
     yield from _gone(case)
+
+
+def _starts(count: int) -> str:
+    return f"{count} container start{'s' * (count != 1)}"
 
 
 def _gone(case: Case) -> Iterator[tuple[str, str]]:

@@ -59,7 +59,7 @@ def run(order: Order, disk: Disk = DISK) -> int:
     if begun:
         return go_on(_continued(begun, order), disk)
     ended = begin(order, settings, job, spec, disk)
-    looking.summarise(ended.standings, ended.folder, sys.stderr if order.show.json else sys.stdout)
+    _summarise(ended.standings, ended.folder, order.show)
     return ended.code
 
 

@@ -65,19 +65,8 @@ def summarise(standings: Standings, folder: RunFolder, stream: IO[str], *, read:
     """The end of a run in one picture, and where to go from there; with `read`, how its answers read as well."""
     hints = _hints(folder.summary())
     counts = _readings(standings, folder) if read and standings.total("succeeded") else {}
-
-    from beacon_cli.display import readings
-
-    rehearsal = standings.run is not None and standings.run.rehearsal
     paper.show(
-        lambda width: summary.summary(
-            standings,
-            width,
-            results=_where(folder),
-            hints=hints,
-            readings=readings.readings(counts, width, rehearsal=rehearsal) if counts else None,
-        ),
-        stream,
+        lambda width: summary.summary(standings, width, results=_where(folder), hints=hints, counts=counts), stream
     )
 
 

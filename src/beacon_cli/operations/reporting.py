@@ -62,8 +62,8 @@ def report(name: str, wish: Wish) -> None:
     runs = Runs(settings.home)
     collection = collect(name, runs)
     own = collection.run_id if not is_path(name) and collection.run_id else name
-    found = _report(collection, settings, own)
-    frame = _frame([collection], f"beacon export {_quoted(own)} --format jsonl")
+    found = judged(collection, settings, own)
+    frame = framed([collection], f"beacon export {_quoted(own)} --format jsonl")
     _give(found, frame, wish, None if is_path(name) else runs.find(own).path / PAGE)
     _hold(found, chosen)
 
@@ -81,12 +81,13 @@ def compare(first: str, second: str, wish: Wish) -> None:
     both = [collect(name, runs) for name in (first, second)]
     names = _names(both)
     found = _comparison(both, names, settings, f"beacon compare {_quoted(first)} {_quoted(second)}")
-    frame = _frame(both, f"beacon export {_quoted(first)} --format jsonl (and of the other)", names)
+    frame = framed(both, f"beacon export {_quoted(first)} --format jsonl (and of the other)", names)
     _give(found, frame, wish, None)
     _hold(found, chosen)
 
 
-def _report(collection: Collection, settings: Settings, name: str) -> Findings:
+def judged(collection: Collection, settings: Settings, name: str) -> Findings:
+    """The findings on a run's or a file's answers; `name` is what it is called on the command line."""
     from beacon_cli.evidence import judging
 
     reader, about = wiring.reader(settings), asked(collection.spec, settings.regions)
@@ -172,7 +173,8 @@ def _names(both: Sequence[Collection]) -> list[str]:
     return names if names[0] != names[1] else [f"{name} ({number})" for number, name in enumerate(names, 1)]
 
 
-def _frame(collections: Iterable[Collection], rest: str, names: Sequence[str] = ()) -> Frame:
+def framed(collections: Iterable[Collection], rest: str, names: Sequence[str] = ()) -> Frame:
+    """What a report says beside its findings; `names` are those of the groups where runs are compared."""
     sources = [
         Source(
             name=names[place] if names else each.run_id or each.title,

@@ -19,7 +19,7 @@ class OpenTurn:
         await anyio.sleep_forever()
         raise AssertionError("nobody wakes this")
 
-    async def admit(self, models: Sequence[Model]) -> None:
+    async def admit(self, models: Sequence[Model], *, fresh: bool) -> None:
         """See `ports.Turn.admit`: at once."""
 
 

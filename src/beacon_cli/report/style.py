@@ -64,7 +64,8 @@ rect.ka{fill:var(--fa)}rect.kp{fill:var(--fp)}rect.kr{fill:var(--fr)}rect.ke{fil
 rect.k0{fill:var(--f0)}rect.kc{fill:var(--fc)}rect.kn{fill:var(--fn)}
 td.ka,b.ka{background:var(--ka)}td.kp,b.kp{background:var(--kp)}td.kr,b.kr{background:var(--kr)}
 td.ke,b.ke{background:var(--ke)}td.k0,b.k0{background:var(--k0)}td.kc,b.kc{background:var(--kc)}
-td.kn,b.kn{background:var(--kn);outline:1px dashed var(--dim);outline-offset:-3px}
+td.kn,b.kn{background:var(--kn)}td.kn{outline:1px dashed var(--dim);outline-offset:-3px}
+b.kn{border:1px dashed var(--dim)}
 b.k{padding:0 .4rem;border-radius:3px;font-weight:600;font-size:.8rem;white-space:nowrap}
 .legend{display:flex;flex-wrap:wrap;gap:.35rem .9rem;padding:0;list-style:none;font-size:.875rem}
 .heat{border-collapse:separate;border-spacing:1px}

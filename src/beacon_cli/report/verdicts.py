@@ -59,7 +59,7 @@ def controls(findings: Findings) -> Html:
         for what, effect in (("control questions", each.control), ("the others", each.sensitive))
         if effect is not None
     ]
-    headings = ("model", "questions", "gap (points)", "95 % interval", "p", "compared")
+    headings = ("model", "questions", "gap (points)", "interval", "p", "compared")
     return section(
         "controls",
         "Controls",
@@ -126,7 +126,8 @@ def _plot(verdict: Verdict, findings: Findings, reach: float) -> Html | None:
     if not rows:
         return None
     said = f"{figures.called(findings.design.primary)}, second less first, in points; the band does not matter"
-    return table(said, ("between", "", "gap", "interval"), rows, numbers=(2, 3))
+    confidence = _confidence(next(_drawn(findings, verdict.model)))
+    return table(said, ("between", "", "gap", f"{confidence} interval"), rows, numbers=(2, 3))
 
 
 def _drawn(findings: Findings, model: str) -> Iterator[Effect]:

@@ -55,7 +55,7 @@ class Places:
             region=region.id,
             user=self._settings.user or taking_turns.user(),
             holder=holder,
-            pools={model.id: 1 for model in plan.groups(region)[0][:at_once]},
+            pools={model.id: 1 for model in plan.groups(region)[0].models[:at_once]},
             executions=plan.planned[region.id],
             models=tuple(model.id for model in plan.models(region)),
         )

@@ -76,10 +76,10 @@ class HeldTurn:
         self._over = self._over or over
         self._ended.set()
 
-    async def admit(self, models: Sequence[Model]) -> None:
-        """See `ports.Turn.admit`: the turn's other pools are emptied first."""
+    async def admit(self, models: Sequence[Model], *, fresh: bool) -> None:
+        """See `ports.Turn.admit`: the turn's other pools are emptied first, or with `fresh` all of them."""
         wanted = self._shares(models)
-        others = [pool for pool in self.pools if pool not in wanted]
+        others = [pool for pool in self.pools if fresh or pool not in wanted]
         if not others and all(self.pools.get(pool) == gpus for pool, gpus in wanted.items()):
             return
         await self._mender.empty(others)

@@ -181,7 +181,7 @@ class TicketQueue:
         for region in self._plan.regions:
             if not left[region.id]:
                 continue
-            request = self._request(region, self._plan.groups(region)[0], left[region.id])
+            request = self._request(region, self._plan.groups(region)[0].models, left[region.id])
             entrance = await to_thread.run_sync(self._store.enter, request)
             reason = entrance.reason if isinstance(entrance, Refused) else ""
             if not wait and not reason:
