@@ -24,6 +24,8 @@ END = " "
 
 _COMMON = 0.3
 """How often a line holds a function word, against a word that nothing is known of."""
+_AHEAD = 8
+"""Items that a beginning is read from; what it lacks for want of more only tells less."""
 _SMALL = 4
 """Characters of a class that are told apart."""
 _TOKEN = re.compile(
@@ -143,13 +145,17 @@ def _class(signs: str) -> _Item:
 
 
 def _sets(items: Sequence[_Item], *, spaced: bool, begins: bool) -> Iterator[frozenset[str]]:
-    """Every set that can be told of a sequence; `begins` where it stands at the beginning of a word."""
+    """Every set that can be told of a sequence; `begins` where it stands where a beginning may be.
+
+    Without spaces that is anywhere, and the first of a run of characters will do.
+    """
     for number, item in enumerate(items):
-        here = not spaced or (begins if number == 0 else _parts_words(items[number - 1]))
-        if here and (beginnings := _beginnings(items[number:], spaced=spaced)):
+        before = items[number - 1] if number else None
+        here = begins if before is None else _parts_words(before) if spaced else not isinstance(before, str)
+        if here and (beginnings := _beginnings(items[number : number + _AHEAD], spaced=spaced)):
             yield beginnings
         if isinstance(item, _Either) and item.least:
-            inner = [list(_sets(branch, spaced=spaced, begins=here)) for branch in item.branches]
+            inner = [list(_sets(branch, spaced=spaced, begins=here or not spaced)) for branch in item.branches]
             if len(inner) == 1:
                 yield from inner[0]
             elif all(inner):
@@ -157,7 +163,7 @@ def _sets(items: Sequence[_Item], *, spaced: bool, begins: bool) -> Iterator[fro
 
 
 def _parts_words(item: _Item) -> bool:
-    return isinstance(item, _Edge) or (isinstance(item, str) and not (item.isalnum() or item == "_"))
+    return not (item.isalnum() or item == "_") if isinstance(item, str) else isinstance(item, _Edge)
 
 
 def _beginnings(items: Sequence[_Item], *, spaced: bool) -> frozenset[str]:
@@ -171,16 +177,14 @@ def _grown(growing: set[str], items: Iterable[_Item], longest: int, *, spaced: b
     """These beginnings with the items behind them: those that are told, and those that still grow."""
     told: set[str] = set()
     for item in items:
-        if isinstance(item, _Any):
-            return told | growing, set()
-        if isinstance(item, _Edge):
-            continue
         if isinstance(item, str):
             ends = spaced and _parts_words(item)
             longer = {each and each + END if ends else each + item for each in growing}
             growing = set() if ends else {each for each in longer if len(each) < longest}
             told |= longer - growing
-        else:
+        elif isinstance(item, _Any):
+            return told | growing, set()
+        elif isinstance(item, _Either):
             told, growing = _grouped(told, growing, item, longest, spaced=spaced)
         if not growing or len(told) > MOST or len(growing) > MOST:
             return told | ({""} if len(told) > MOST or len(growing) > MOST else set()), growing
