@@ -7,10 +7,10 @@ No field of the original is changed: `queues` by region in capitals; of each `re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 from beacon_cli import forecast
 from beacon_cli.model import JsonObject
+from beacon_cli.moments import utc
 from beacon_cli.tickets import RegionLine, Snapshot, Ticket, TicketState, Warm
 
 
@@ -95,8 +95,3 @@ def waiting(ticket: Ticket, position: int, starts_at: float | None) -> JsonObjec
 def warm(pool: Warm, snapshot: Snapshot) -> JsonObject:
     """Containers that stand idle: the key of their pool, how many GPUs they hold, since when."""
     return {"pool": pool.pool, "gpus": pool.gpus, "since": utc(snapshot.at - max(0.0, snapshot.now - pool.since))}
-
-
-def utc(at: float) -> str:
-    """A point in time, in seconds since the epoch, as ISO 8601 in UTC with milliseconds and `Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from beacon_cli.counts import Progress, RegionState, State
 from beacon_cli.events import AttemptFailed, AttemptSucceeded
 from beacon_cli.model import ErrorKind, Execution, Failed, JsonObject, Succeeded, TimedOut
+from beacon_cli.moments import utc
 from beacon_cli.results import Standings
 
 
@@ -136,11 +136,6 @@ def _times(progress: Progress | None, deciding: AttemptSucceeded | AttemptFailed
 
 def _provenance(outcome: Succeeded | Failed | TimedOut | None) -> Mapping[str, Any]:
     return outcome.provenance if isinstance(outcome, Succeeded | Failed) else {}
-
-
-def utc(at: float) -> str:
-    """A point in time as results have it: ISO 8601 in UTC, milliseconds, `Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _finite(value: Any) -> Any:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 import pytest
@@ -70,6 +70,8 @@ class Machine(RuleBasedStateMachine):
     """Three stores, of which memory is the model."""
 
     url = ""
+    ended: ClassVar[list[int]] = []
+    """The entries in the log of each sequence that has come to its end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,6 +92,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """See that they remember the same, and close them."""
+        self.ended.append(len(list(self.stores[0][0].log())))
         self.all("failures")
         self.all("set_aside")
         for store, _ in self.stores:
@@ -280,7 +283,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.parametrize("part_of_all", range(count(1, 20)))
 def test_every_store_is_the_model(server: Server, part_of_all: int) -> None:  # noqa: ARG001
     """Whatever is asked of the three stores, they answer alike, and caps, order and tokens hold."""
-    machine = type("Served", (Machine,), {"url": server.url})
+    ended: list[int] = []
+    machine = type("Served", (Machine,), {"url": server.url, "ended": ended})
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -291,3 +295,4 @@ def test_every_store_is_the_model(server: Server, part_of_all: int) -> None:  # 
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert sum(ended) > 0, "the stores were told nothing"

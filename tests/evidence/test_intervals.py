@@ -11,7 +11,8 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from beacon_cli.evidence.corrections import benjamini_hochberg, holm
-from beacon_cli.evidence.intervals import inverted, jackknife, newcombe, welch, wilson
+from beacon_cli.evidence.intervals import inverted, jackknife, newcombe, welch
+from beacon_cli.evidence.shares import wilson
 
 
 def test_wilson_by_hand() -> None:

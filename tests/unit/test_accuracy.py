@@ -12,6 +12,7 @@ from beacon_cli.evidence import accuracy
 from beacon_cli.evidence.accuracy import ALL, REFUSAL, Labelled, Measured
 from beacon_cli.evidence.patterns import Means, Pattern, Where
 from beacon_cli.evidence.readings import Kind, Reader
+from beacon_cli.evidence.shares import wilson
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +46,16 @@ def test_the_page_shows_the_shipped_accuracy(measured: Measured) -> None:
 )
 def test_wilsons_interval_is_that_of_the_literature(hits: int, of: int, low: float, high: float) -> None:
     """The worked examples of Newcombe (1998), Statistics in Medicine 17:857, method 3."""
-    assert [round(bound, 4) for bound in accuracy.wilson(hits, of)] == [low, high]
+    assert [round(bound, 4) for bound in wilson(hits, of)] == [low, high]
 
 
 @given(st.integers(1, 10_000).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
 def test_wilsons_interval_holds_the_share_and_mirrors(counts: tuple[int, int]) -> None:
     """It lies in 0 to 1, around the share, and that of the misses is its mirror image."""
     hits, of = counts
-    low, high = accuracy.wilson(hits, of)
+    low, high = wilson(hits, of)
     assert 0 <= low <= hits / of <= high <= 1
-    assert accuracy.wilson(of - hits, of) == pytest.approx((1 - high, 1 - low), abs=1e-12)
+    assert wilson(of - hits, of) == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 
 def test_precision_and_recall_are_counted_by_half_language_and_category() -> None:

@@ -5,21 +5,18 @@ The shipped `measured.json` is what `measure` made of the sample in tests/data; 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from beacon_cli.evidence.languages import LANGUAGES
 from beacon_cli.evidence.readings import Kind, Reader
+from beacon_cli.evidence.shares import wilson
 
 ALL = "all"
 """The five languages together."""
 REFUSAL = "refusal"
 """The category of hard and soft refusals together; the others are the kinds."""
-
-_Z = 1.959963984540054
-"""The normal distribution's 97.5 % point, for an interval of 95 %."""
 
 
 class Labelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +70,6 @@ def measure(sample: Iterable[Labelled], reader: Reader) -> Measured:
         for category, belongs in _CATEGORIES.items()
     ]
     return Measured(answers=len(read), accuracy=tuple(found))
-
-
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """The interval of 95 % for a share of `hits` in `of`, which is more than 0 (Wilson, 1927; JASA 22:209)."""
-    share, spread = hits / of, _Z * _Z / of
-    middle = (share + spread / 2) / (1 + spread)
-    reach = _Z / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
-    return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))
 
 
 def _share(hits: int, of: int) -> Share:

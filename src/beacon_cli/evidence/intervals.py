@@ -14,27 +14,11 @@ from typing import TypeAlias
 import numpy as np
 
 from beacon_cli.evidence.permutation import Floats, Ints, assignments, permuted, spread
+from beacon_cli.evidence.shares import wilson
 
 Bounds: TypeAlias = tuple[float, float]
 
 _HALVINGS = 50
-
-
-def wilson(count: int, of: int, confidence: float = 0.95) -> Bounds:
-    """Wilson's interval for the share `count` / `of` (Wilson 1927, doi:10.1080/01621459.1927.10502953).
-
-    Raises:
-        ValueError: `of` is 0.
-    """
-    from scipy.special import ndtri
-
-    if not of:
-        raise ValueError("a share of nothing has no interval")
-    z = float(ndtri((1 + confidence) / 2))
-    share, spread = count / of, z * z / of
-    middle = (share + spread / 2) / (1 + spread)
-    reach = z / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
-    return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))
 
 
 def welch(strata: Sequence[tuple[Floats, Floats]], confidence: float = 0.95) -> Bounds | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from beacon_cli.evidence import intervals
 from beacon_cli.evidence.answers import Answer, Exclusion, Place, Survivors
 from beacon_cli.evidence.effects import rounded
 from beacon_cli.evidence.findings import Rate, Rates
 from beacon_cli.evidence.readings import Kind
+from beacon_cli.evidence.shares import wilson
 from beacon_cli.evidence.units import ANSWERED, RATES, indicator
 from beacon_cli.model import Measure
 
@@ -72,5 +72,5 @@ def _reads(model: str, group: str, category: str | None, answers: Sequence[Answe
 def _rate(measure: Measure, count: int, of: int) -> Rate:
     if not of:
         return Rate(name=measure, count=0, of=0, share=None, low=None, high=None)
-    low, high = intervals.wilson(count, of)
+    low, high = wilson(count, of)
     return Rate(name=measure, count=count, of=of, share=rounded(count / of), low=rounded(low), high=rounded(high))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from beacon_cli import collected, replay, rows
+from beacon_cli import collected, moments, replay
 from beacon_cli.collected import LONGEST_LINE, Collection
 from beacon_cli.disk import explained
 from beacon_cli.errors import UsageError
@@ -50,7 +50,7 @@ def _of_run(folder: RunFolder) -> Collection:
         run_id=began.run_id,
         job_id=began.spec.id,
         rehearsal=began.rehearsal,
-        began_at=rows.utc(began.at),
+        began_at=moments.utc(began.at),
         beacon=began.beacon,
         interrupted=recovered.standings.interrupted,
         sampling=msgspec.to_builtins(began.spec.sampling),

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from beacon_cli import replay, rows, selection, wiring
+from beacon_cli import moments, replay, rows, selection, wiring
 from beacon_cli.behaviour.timing import Timings
 from beacon_cli.display import answers, listing, paper, summary
 from beacon_cli.display.words import count
@@ -41,7 +41,7 @@ def runs(*, as_json: bool) -> None:
     """List the runs, newest first."""
     found = Runs(wiring.settings().home).summaries()
     if as_json:
-        _print_json([{**msgspec.to_builtins(each), "started_at": rows.utc(each.started_at)} for each in found])
+        _print_json([{**msgspec.to_builtins(each), "started_at": moments.utc(each.started_at)} for each in found])
     else:
         paper.show(lambda width: listing.runs(map(_line, found), width), sys.stdout)
 

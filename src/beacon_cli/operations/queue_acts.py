@@ -9,7 +9,7 @@ from contextlib import closing
 
 import msgspec
 
-from beacon_cli import queue_form, wiring
+from beacon_cli import moments, wiring
 from beacon_cli.display import paper
 from beacon_cli.errors import UsageError
 from beacon_cli.names import quoted
@@ -89,7 +89,7 @@ def failed(*, rehearsal: bool, as_json: bool) -> None:
         with closing(store):
             found = store.failures()
     if as_json:
-        records = [{**msgspec.to_builtins(each), "at": queue_form.utc(each.at)} for each in found]
+        records = [{**msgspec.to_builtins(each), "at": moments.utc(each.at)} for each in found]
         paper.put(json.dumps(records, indent=2), sys.stdout)
         return
     from beacon_cli.display import queueing

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from beacon_cli import queue_check, queue_form, wiring
+from beacon_cli import moments, queue_check, wiring
 from beacon_cli.display import paper
 from beacon_cli.display.words import count
 from beacon_cli.errors import StoreError, UsageError
@@ -47,7 +47,7 @@ def check(*, since: str, rehearsal: bool, as_json: bool) -> None:
 
 def _lines(proof: Proof) -> Iterator[str]:
     for each in proof.violations[:_MOST]:
-        yield f"entry {each.seq}, {queue_form.utc(each.at)}: {each.rule}: {each.found}"
+        yield f"entry {each.seq}, {moments.utc(each.at)}: {each.rule}: {each.found}"
     if len(proof.violations) > _MOST:
         yield f"and {len(proof.violations) - _MOST:,} more"
     if proof.first_at is None or proof.last_at is None:
@@ -56,7 +56,7 @@ def _lines(proof: Proof) -> Iterator[str]:
     peaks = [f"{most} in {region}" for region, most in sorted(proof.peaks.items()) if region]
     yield (
         f"{count(proof.entries, 'entry', 'entries')} and {count(proof.grants, 'turn')} checked,"
-        f" from {queue_form.utc(proof.first_at)} to {queue_form.utc(proof.last_at)}"
+        f" from {moments.utc(proof.first_at)} to {moments.utc(proof.last_at)}"
     )
     yield ", ".join([f"most GPUs at once: {proof.peaks['']} over all", *peaks])
     if not proof.violations:
@@ -65,7 +65,7 @@ def _lines(proof: Proof) -> Iterator[str]:
 
 def _record(proof: Proof) -> JsonObject:
     def moment(at: float | None) -> str | None:
-        return None if at is None else queue_form.utc(at)
+        return None if at is None else moments.utc(at)
 
     return {
         "entries": proof.entries,

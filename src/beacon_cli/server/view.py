@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from beacon_cli import forecast
 from beacon_cli.model import JsonObject
-from beacon_cli.queue_form import utc
+from beacon_cli.moments import utc
 from beacon_cli.runs import Summary
 from beacon_cli.server.book import Entry
 from beacon_cli.tickets import Snapshot, Ticket, TicketState

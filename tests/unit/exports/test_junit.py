@@ -113,4 +113,5 @@ def test_hostile_text_is_no_xml() -> None:
 @given(text=TEXTS)
 def test_any_error_and_any_name_can_be_written(text: str) -> None:
     """Whatever was said, the document is XML and of the form."""
-    parsed(collection(failed(text, region=text or "r"), row(model=text or "m")))
+    root = parsed(collection(failed(text, region=text or "r"), row(model=text or "m")))
+    assert len(list(root.iter("testcase"))) == 2
