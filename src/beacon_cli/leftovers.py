@@ -53,7 +53,7 @@ class Leftovers:
             pool: its key, see `ports.Containers`.
             before: its window as the provider said just now.
             now: what it will be.
-            run_id: the run for which it is changed; empty for a command without one.
+            run_id: the run for which it is changed; empty for a command without one, whose change no run undoes.
             at: seconds since the epoch.
 
         Returns:

@@ -104,6 +104,10 @@ class Containers(Protocol):
         To be kept on disk before `cool`, so that whoever comes after a crash can put it back.
         """
 
+    @property
+    def coolest(self) -> Window:
+        """The window that `cool` gives a pool: no minimum, and the least seconds that the provider takes."""
+
     async def cool(self, pool: str) -> Window | None:
         """Let idle containers end as soon as the provider can: no minimum, and the least window that it takes.
 

@@ -232,6 +232,7 @@ class TestCool:
         async with opened() as executor:
             pool = executor.containers.pool(US, LLAMA)
             first, second = await executor.containers.cool(pool), await executor.containers.cool(pool)
+            assert second == executor.containers.coolest
         assert first == Window(seconds=1_000_000)
         assert second == Window(seconds=2)
 

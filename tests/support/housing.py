@@ -21,6 +21,7 @@ from beacon_cli.ports import Placed, Store
 from beacon_cli.results import Standings
 from beacon_cli.tickets import Caps, Priority
 from beacon_cli.turns.queueing import Claimant, Clocks, TicketQueue
+from beacon_cli.turns.windows import Windows
 
 LEASE = 0.3
 
@@ -36,6 +37,9 @@ class Building:
         self.calls: set[str] = set()
         """Calls that run."""
         self.cancelled: list[str] = []
+        self.rewarmed: list[str] = []
+        self.is_stubborn = False
+        """Whether idle containers stay, whatever their window."""
         self.is_deaf = False
         """Whether the provider confirms no cancellation."""
 
@@ -52,16 +56,21 @@ class Building:
 
     def let_go(self, pool: str) -> None:
         """Idle containers of a cooled pool end."""
-        if pool in self.cooled:
+        if pool in self.cooled and not self.is_stubborn:
             self.alive[pool] = self.running.get(pool, 0)
 
     async def standing(self, pool: str) -> PoolStanding | None:
         """See `ports.Containers.standing`."""
         return PoolStanding(alive=self.alive.get(pool, 0), running=self.running.get(pool, 0), backlog=0)
 
-    async def window(self, _pool: str) -> Window | None:
+    async def window(self, pool: str) -> Window | None:
         """See `ports.Containers.window`."""
-        return Window(seconds=300)
+        return self.coolest if pool in self.cooled else Window(seconds=300)
+
+    @property
+    def coolest(self) -> Window:
+        """See `ports.Containers.coolest`."""
+        return Window(seconds=2)
 
     async def cool(self, pool: str) -> Window | None:
         """See `ports.Containers.cool`."""
@@ -72,6 +81,7 @@ class Building:
     async def rewarm(self, pool: str, _window: Window) -> bool:
         """See `ports.Containers.rewarm`."""
         self.cooled.discard(pool)
+        self.rewarmed.append(pool)
         return True
 
     def pool(self, region: Region, model: Model) -> str:
@@ -216,6 +226,13 @@ class Runner:
             containers=executor.containers,
             caps=self.caps,
             clocks=Clocks(wall=time.time, ticking=time.monotonic),
+            windows=Windows(
+                executor.containers,
+                more.get("leftovers"),
+                run_id=run,
+                is_over=more.get("is_over", lambda _: True),
+                clock=time.time,
+            ),
         )
 
     async def go(self) -> Standings:

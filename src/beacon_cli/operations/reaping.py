@@ -12,6 +12,7 @@ import msgspec
 
 from beacon_cli import events as ev
 from beacon_cli import journal, wiring
+from beacon_cli.leftovers import Leftovers
 from beacon_cli.model import ModalTarget, Spec
 from beacon_cli.operations import taking_turns
 from beacon_cli.ports import Executor, Store
@@ -19,6 +20,7 @@ from beacon_cli.runs import RunFolder, Runs, RunState
 from beacon_cli.settings import Settings
 from beacon_cli.tickets import Ticket
 from beacon_cli.turns.mending import Mender
+from beacon_cli.turns.windows import Windows
 
 
 class DeadTurn(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +112,15 @@ async def _reclaim(store: Store, dead: list[Ticket], settings: Settings) -> dict
     async with wiring.executor(_any_spec(settings), emulator=None) as executor:
         if executor.containers is None:
             raise AssertionError("beacon's own apps have containers")
-        mender = Mender(store, taking_turns.holder(), executor, executor.containers)
+        mender = Mender(
+            store,
+            taking_turns.holder(),
+            executor=executor,
+            containers=executor.containers,
+            windows=Windows(
+                executor.containers, Leftovers(settings.home), run_id="", is_over=lambda _: False, clock=time.time
+            ),
+        )
         for each in dead:
             freed = await mender.reclaim([each.id])
             turns.setdefault(each.run_id, []).append(DeadTurn(region=each.region, calls=each.calls, freed=freed))

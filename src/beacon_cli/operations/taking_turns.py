@@ -9,17 +9,21 @@ import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from anyio import to_thread
 
 from beacon_cli import granting, wiring
-from beacon_cli.errors import QueueError, StoreError
+from beacon_cli.errors import QueueError, StoreError, UsageError
+from beacon_cli.leftovers import Leftovers
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Store
 from beacon_cli.queues import clocks
+from beacon_cli.runs import Runs
 from beacon_cli.settings import Settings
 from beacon_cli.tickets import Caps, Priority
 from beacon_cli.turns.queueing import Claimant, Clocks, TicketQueue
+from beacon_cli.turns.windows import Windows
 
 
 @asynccontextmanager
@@ -59,6 +63,13 @@ async def queue(
             containers=containers,
             caps=caps,
             clocks=Clocks(wall=time.time, ticking=clocks.ticking),
+            windows=Windows(
+                containers,
+                None if rehearsal else Leftovers(settings.home),
+                run_id=run_id,
+                is_over=partial(_is_over, Runs(settings.home), run_id),
+                clock=time.time,
+            ),
         )
         try:
             await tickets.knock(wait=wait, pending=pending)
@@ -68,6 +79,17 @@ async def queue(
                 await tickets.withdraw()
     finally:
         store.close()
+
+
+def _is_over(runs: Runs, ours: str, run_id: str) -> bool:
+    """Whether no process carries out a run, as far as this machine knows; ours has not begun to change anything.
+
+    What a command changed that was no run (it names none) stays as it is.
+    """
+    try:
+        return bool(run_id) and (run_id == ours or not runs.find(run_id).is_written)
+    except UsageError:  # there is no such run any more
+        return True
 
 
 def agreed(store: Store, ours: Caps) -> Caps:

@@ -43,6 +43,7 @@ from beacon_cli.turns.holding import LOST, HeldTurn
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 from beacon_cli.turns.waiting import Wait
+from beacon_cli.turns.windows import Windows
 
 _HEED = 0.2
 """Seconds between two looks at what the renewals said."""
@@ -84,6 +85,7 @@ class TicketQueue:
         containers: Containers,
         caps: Caps,
         clocks: Clocks,
+        windows: Windows,
     ) -> None:
         self._store = store
         self._claimant = claimant
@@ -91,7 +93,8 @@ class TicketQueue:
         self._containers = containers
         self._clock = clocks.wall
         self._renewal = Renewal(store, claimant.holder, caps.lease_seconds, clocks.ticking)
-        self._mender = Mender(store, claimant.holder, executor, containers)
+        self._windows = windows
+        self._mender = Mender(store, claimant.holder, executor=executor, containers=containers, windows=windows)
         self._held: dict[str, HeldTurn] = {}
         self._standings: Standings
         self._emit: Emit
@@ -105,15 +108,18 @@ class TicketQueue:
         """
         self._emit, self._standings = emit, standings
         self._renewal.start()
+        left = await self._windows.left()
         try:
             async with anyio.create_task_group() as self._group:
                 group = self._group
                 group.start_soon(self._heed)
                 group.start_soon(self._mender.attend)
+                group.start_soon(self._windows.mend, left)
                 yield
                 group.cancel_scope.cancel()
         finally:
             self._renewal.end()
+            await self._windows.put_all_back()
 
     def turn(
         self, region: Region, models: Sequence[Model], executions: int

@@ -55,6 +55,11 @@ class ModalContainers:
         """See `ports.Containers.window`."""
         return await self._asked(pool, _window)
 
+    @property
+    def coolest(self) -> Window:
+        """See `ports.Containers.coolest`."""
+        return Window(seconds=LEAST_WINDOW)
+
     async def cool(self, pool: str) -> Window | None:
         """Shorten the window and drop the minimum; see `ports.Containers.cool`. A redeploy undoes both."""
         return await self._asked(pool, _cool)
