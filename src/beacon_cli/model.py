@@ -20,7 +20,8 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     """A place where executions run.
 
     `app` is the suffix of the region's Modal app (`apac` for `asia`), `place` the name that a prompt may
-    use, `modal` the regions that the app asks Modal for, `aliases` other names that mean this region.
+    use, `modal` the regions that the app asks Modal for, `aliases` other names that mean this region. `health` is
+    the address, a template, that wakes a model's container; empty: a call does.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     modal: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    health: str = ""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):

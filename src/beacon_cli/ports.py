@@ -79,7 +79,8 @@ class Containers(Protocol):
     a key: text that says everything needed to find the pool again from another process or machine. A key may come
     from a shared store and is hostile until shown otherwise; what is no key is a pool that cannot be asked.
 
-    Nothing here raises, and each answer comes within about 10 s: a provider that cannot be asked is a value.
+    Nothing here raises: a provider that cannot be asked is a value. Each answer but that of `wake` comes within
+    about 10 s.
     """
 
     def pool(self, region: Region, model: Model) -> str:
@@ -116,7 +117,16 @@ class Containers(Protocol):
         """
 
     async def rewarm(self, pool: str, window: Window) -> bool:
-        """Put a window back as it was. False: not known to be back."""
+        """Set a window, or put it back as it was. False: not known to hold."""
+
+    async def wake(self, region: Region, model: Model, placed: Placed) -> Outcome | None:
+        """See to it that a container of the pair's pool serves, by a call that asks nothing of the model.
+
+        `placed` as in `Executor.attempt`, but not at all where a request without an id does it. Takes as long as
+        a container takes to start: the caller owns the limit, and ends the call with `Executor.cancel`.
+        `Succeeded` has an empty response, and what the container said of itself. None: nothing can be called there
+        without asking the model.
+        """
 
 
 class Over(NamedTuple):
@@ -137,6 +147,16 @@ class Turn(Protocol):
 
         Containers of models admitted before and not now may have to end for it; with `fresh` all of them do, so
         that those of these models start anew.
+        """
+
+    @property
+    def prewarms(self) -> bool:
+        """Whether models that were admitted are to be warm before they are asked."""
+
+    async def warm(self, model: Model) -> None:
+        """Return once the model's container serves, or is known not to before it is asked. Raises nothing of it.
+
+        A cancellation ends what was begun at the provider.
         """
 
 

@@ -24,6 +24,7 @@ in `beacon.toml`           in the environment   what it is
 `place = "Mars"`                                its name in prompts; the region's id unless given
 `modal = ["mars-1"]`                            the regions that the app asks Modal for
 `aliases = ["red"]`                             other names that mean this region
+`health = "https://…{model.id}"`                an address that wakes a model's container there
 =========================  ===================  ========================================================
 
 Must not know what a job or a run is.
@@ -285,6 +286,16 @@ def _address(value: Any) -> str:
     return text
 
 
+def _health(value: Any) -> str:
+    text = _label(value)
+    bare = text.replace("{model.id}", "").replace("{region.id}", "")
+    if not text.startswith(("https://", "http://")) or {"{", "}"} & set(bare):
+        raise ValueError(
+            'must be an address as "https://…/health?model={model.id}"; {region.id} may stand in it too'
+        )
+    return text
+
+
 def _caps(value: Any) -> dict[str, float]:
     if not isinstance(value, dict):
         raise ValueError("must be a table: [caps]")  # noqa: TRY004 - callers gather ValueErrors
@@ -356,4 +367,5 @@ _REGION_READERS: dict[str, Callable[[Any], Any]] = {
     "place": _label,
     "modal": _list_of_names,
     "aliases": _list_of_names,
+    "health": _health,
 }

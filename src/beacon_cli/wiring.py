@@ -178,6 +178,7 @@ def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextMa
                 limits=spec.limits,
                 server_url=emulator.url if emulator else None,
                 token=emulator.token if emulator else None,
+                addresses={} if emulator else {region.id: region.health for region in spec.regions},
             )
         case OpenaiTarget() as target:
             from beacon_cli.executors.openai import OpenaiExecutor

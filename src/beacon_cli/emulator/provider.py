@@ -248,8 +248,6 @@ class Provider:
 
     def _value(self, placed: Placed) -> Any:
         app = placed.target.app
-        if placed.call.method == "health":
-            return {"status": "healthy", "model": placed.call.asked.model, "region": app.region, "gpu": app.gpu}
         speed = self._settings.speed
         boot = placed.boot * speed if placed.cold else 0.0
         started = placed.started_at if placed.started_at is not None else placed.placed_at
@@ -263,6 +261,8 @@ class Provider:
             cloud=app.cloud,
             gpu=app.gpu,
         )
+        if placed.call.method == "health":
+            return answers.health(placed.call.asked, served)
         return answers.reply(self._settings.seed, placed.call.asked, served, placed.rule)
 
     def _forget_expired(self) -> None:

@@ -8,7 +8,7 @@ in it too, only a live account can show: until then its input is in `backlog`, a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
@@ -16,9 +16,11 @@ import anyio
 import modal
 from modal.types import FunctionAutoscalerSettings
 
+from beacon_cli.executors.modal import waking
 from beacon_cli.executors.modal.bridge import theirs
 from beacon_cli.executors.modal.pools import Handle, Pool, find
-from beacon_cli.model import ModalTarget, Model, PoolStanding, Region, Window
+from beacon_cli.model import ModalTarget, Model, Outcome, PoolStanding, Region, Window
+from beacon_cli.ports import Placed
 
 LEAST_WINDOW = 2
 """The shortest window that Modal takes, in seconds; the SDK refuses others (`autoscaler.update`, modal 1.6)."""
@@ -31,10 +33,14 @@ _Answer = TypeVar("_Answer")
 
 
 class ModalContainers:
-    """Asks over a client that is open; pools are looked up when they are first asked about."""
+    """Asks over a client that is open; pools are looked up when they are first asked about.
 
-    def __init__(self, target: ModalTarget, client: modal.Client) -> None:
+    `addresses` gives, for regions by id, the template of a health endpoint that wakes the model's container.
+    """
+
+    def __init__(self, target: ModalTarget, client: modal.Client, addresses: Mapping[str, str] = {}) -> None:
         self._target = target
+        self._addresses = addresses
         self._client = client
         self._found: dict[str, Handle] = {}
 
@@ -71,6 +77,14 @@ class ModalContainers:
             return _said(await _set(function, window)) == window
 
         return await self._asked(pool, rewarm) or False
+
+    async def wake(self, region: Region, model: Model, placed: Placed) -> Outcome | None:
+        """See `ports.Containers.wake`."""
+        if address := self._addresses.get(region.id):
+            from beacon_cli.executors.modal import addresses
+
+            return await addresses.by_address(address, region, model)
+        return await waking.by_call(Pool.of(self._target, region, model), self._client, placed)
 
     async def _asked(
         self, key: str, question: Callable[[Handle], Awaitable[_Answer]], *, missing: _Answer | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +39,7 @@ class ModalExecutor:
 
     Without `server_url` and `token` (id and secret) the user's own Modal configuration and credentials hold.
     `patience` is how many seconds connecting, and looking everything up, may each take before anything starts.
+    `addresses` are health endpoints that wake containers, see `ModalContainers`.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class ModalExecutor:
         server_url: str | None = None,
         token: tuple[str, str] | None = None,
         patience: float = 20.0,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
         self._target = target
         self._sampling = sampling or Sampling()
@@ -57,6 +59,7 @@ class ModalExecutor:
         self._server_url = server_url
         self._token = token
         self._patience = patience
+        self._addresses = addresses or {}
         self._functions: dict[tuple[str, str], Handle] = {}
         self._stack = AsyncExitStack()
         self._client: modal.Client
@@ -71,7 +74,7 @@ class ModalExecutor:
             with anyio.fail_after(self._patience):
                 await self._reach()
                 await self._connect()
-                self._containers = ModalContainers(self._target, self._client)
+                self._containers = ModalContainers(self._target, self._client, self._addresses)
         except BaseException as error:
             await self.__aexit__(None, None, None)
             if isinstance(error, TimeoutError):
