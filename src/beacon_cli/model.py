@@ -135,6 +135,13 @@ class DesignRule(msgspec.Struct, frozen=True, kw_only=True):
     container_starts: int | None = None
 
 
+class KeepWarm(msgspec.Struct, frozen=True, kw_only=True):
+    """When `beacon warm --apply` keeps a container of each model: in these hours, in these regions (by id)."""
+
+    hours: str
+    regions: tuple[str, ...]
+
+
 class ModalTarget(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="executor", tag="modal"
 ):
@@ -221,6 +228,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     ignore: tuple[str, ...] = ()
     analysis: Analysis | None = None
     design: DesignRule = DesignRule()
+    keep_warm: KeepWarm | None = None
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

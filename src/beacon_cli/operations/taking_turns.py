@@ -75,7 +75,7 @@ async def queue(
                 containers,
                 None if rehearsal else Leftovers(settings.home),
                 run_id=run_id,
-                is_over=partial(_is_over, Runs(settings.home), run_id),
+                is_over=partial(is_over, Runs(settings.home), run_id),
                 clock=time.time,
             ),
         )
@@ -89,7 +89,7 @@ async def queue(
         store.close()
 
 
-def _is_over(runs: Runs, ours: str, run_id: str) -> bool:
+def is_over(runs: Runs, ours: str, run_id: str) -> bool:
     """Whether no process carries out a run, as far as this machine knows; ours has not begun to change anything.
 
     What a command changed that was no run (it names none) stays as it is.
