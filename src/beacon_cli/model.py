@@ -282,6 +282,21 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     min_containers: int = 0
 
 
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """How what a pair of region and model calls is deployed; None or empty where the provider does not say.
+
+    `regions` it asks for, `gpus` by their names, `timeout` and `startup_timeout` in seconds, `concurrent` inputs
+    that one container takes at once; `window` as it is now.
+    """
+
+    regions: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
+    timeout: float | None = None
+    startup_timeout: float | None = None
+    concurrent: int = 1
+    window: Window | None = None
+
+
 class ErrorKind(StrEnum):
     """What went wrong with an attempt, in one word; `INFRASTRUCTURE` says which kinds count for the breaker."""
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeAlias
 
 from beacon_cli.events import Event
-from beacon_cli.model import Execution, Model, Outcome, PoolStanding, Region, Window
+from beacon_cli.model import Deployed, Execution, Model, Outcome, PoolStanding, Region, Window
 from beacon_cli.results import Standings
 from beacon_cli.tickets import (
     Answer,
@@ -118,6 +118,9 @@ class Containers(Protocol):
 
     async def rewarm(self, pool: str, window: Window) -> bool:
         """Set a window, or put it back as it was. False: not known to hold."""
+
+    async def deployed(self, region: Region, model: Model) -> Deployed | None:
+        """How what this pair calls is deployed. None: it is not there, or the provider could not be asked."""
 
     async def wake(self, region: Region, model: Model, placed: Placed) -> Outcome | None:
         """See to it that a container of the pair's pool serves, by a call that asks nothing of the model.

@@ -1,4 +1,4 @@
-"""`beacon prewarm`, `warm`, `cool` and `probe`: containers started before anybody asks, kept, and let go."""
+"""`beacon prewarm`, `warm`, `cool`, `probe`, `doctor`: containers started before anybody asks, kept, let go."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Wait: TypeAlias = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Give the application this file's commands."""
-    for command in (prewarm, cool, warm, probe):
+    for command in (prewarm, cool, warm, probe, doctor):
         app.command()(command)
 
 
@@ -68,6 +68,15 @@ def warm(
 
     guards.install_in_loggers()
     raise typer.Exit(warmth.warm(warmth.Wanted(job=job, wait=wait), apply=apply))
+
+
+def doctor(job: _Job = None, *, json: options.Json = False) -> None:
+    """Look at credentials, apps, queue and leftovers, each with its remedy; code 5 when a run could not start."""
+    from beacon_cli import guards
+    from beacon_cli.operations import doctor
+
+    guards.install_in_loggers()
+    raise typer.Exit(doctor.doctor(job, as_json=json))
 
 
 def probe(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -11,25 +10,20 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from beacon_cli import events as ev
 from beacon_cli import hours, selection, wiring
 from beacon_cli.display import paper
 from beacon_cli.display.clean import excerpt
-from beacon_cli.display.plain import Telling
-from beacon_cli.display.words import count, precise
+from beacon_cli.display.queueing import pool_name
+from beacon_cli.display.words import count
 from beacon_cli.errors import UsageError
 from beacon_cli.leftovers import Leftover, Leftovers
 from beacon_cli.model import Selection, Spec
 from beacon_cli.names import RegionNames
-from beacon_cli.operations import bare_jobs, taking_turns, visiting
+from beacon_cli.operations import bare_jobs, readiness, taking_turns, visiting
 from beacon_cli.operations.visiting import Visit
-from beacon_cli.results import Standings
 from beacon_cli.runs import Runs
 from beacon_cli.settings import Settings
 from beacon_cli.turns.windows import Windows
-
-NOT_ALL = 3
-"""The exit code where not everything is as it was asked for."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,54 +36,6 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     as_json: bool = False
 
 
-class _Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """How one model's container came. `seconds` is None where it did not; `cold` where it did not say."""
-
-    region: str
-    model: str
-    ready: bool
-    seconds: float | None = None
-    cold: bool | None = None
-    container: str | None = None
-    reason: str = ""
-
-
-class _Watcher:
-    """Tells people what happens, line by line, and keeps what came of each model."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.ready: dict[tuple[str, str], _Ready] = {}
-        self.lost: list[str] = []
-        self._telling = Telling()
-        self._quiet = quiet
-
-    async def handle(self, event: ev.Event, standings: Standings) -> None:
-        """See `ports.Listener.handle`."""
-        match event:
-            case ev.RunStarted() | ev.RegionStarted():
-                return
-            case ev.Warmed(region=region, model=model, answer=answer):
-                self.ready[region, model] = _Ready(
-                    region=region,
-                    model=model,
-                    ready=True,
-                    seconds=round(event.seconds, 3),
-                    cold=answer.cold_start,
-                    container=answer.container,
-                )
-            case ev.WarmingFailed(region=region, model=model, failure=failure):
-                reason = getattr(failure, "message", "") or f"not ready within {precise(event.seconds)}"
-                self.ready[region, model] = _Ready(region=region, model=model, ready=False, reason=reason)
-                if not self._quiet:
-                    where = f"{excerpt(region, 40)} {excerpt(model, 40)}"
-                    paper.say([f"{where}: NOT READY: {excerpt(reason, 300)}"], sys.stdout)
-                return
-            case ev.TurnLost(region=region, reason=reason):
-                self.lost.append(f"{region}: {reason}")
-        if not self._quiet:
-            paper.say(self._telling.lines(event, standings), sys.stdout)
-
-
 def prewarm(wanted: Wanted) -> int:
     """Start a container of each model and wait until it serves; gives 0 only if all do.
 
@@ -98,9 +44,9 @@ def prewarm(wanted: Wanted) -> int:
     """
     settings = wiring.settings()
     spec = _spec(wanted, settings)
-    watcher = _Watcher(quiet=wanted.as_json)
+    watcher = readiness.Watcher(quiet=wanted.as_json)
     code = visiting.visit(spec, settings, _wake, wait=wanted.wait, watcher=watcher)
-    return code or _told(spec, watcher, as_json=wanted.as_json)
+    return code or readiness.tell(spec, watcher, as_json=wanted.as_json)
 
 
 def probe(wanted: Wanted) -> int:
@@ -111,7 +57,7 @@ def probe(wanted: Wanted) -> int:
     """
     settings = wiring.settings()
     spec = _spec(wanted, msgspec.structs.replace(settings, regions_off=()))
-    watcher = _Watcher(quiet=wanted.as_json)
+    watcher = readiness.Watcher(quiet=wanted.as_json)
 
     async def work(visit: Visit) -> None:
         await visit.turn.admit(visit.models, fresh=True)
@@ -123,8 +69,8 @@ def probe(wanted: Wanted) -> int:
 
     code = visiting.visit(spec, settings, work, wait=wanted.wait, watcher=watcher)
     if code == 0 and not wanted.as_json:
-        paper.say((_judge(region.id, watcher) for region in spec.regions), sys.stdout)
-    return code or _told(spec, watcher, as_json=wanted.as_json)
+        paper.say((watcher.slowest(region.id) for region in spec.regions), sys.stdout)
+    return code or readiness.tell(spec, watcher, as_json=wanted.as_json)
 
 
 def cool(wanted: Wanted) -> int:
@@ -140,17 +86,17 @@ def cool(wanted: Wanted) -> int:
     mended = anyio.run(_mend, settings, over)
     lines = []
     for each in left:
-        pool = excerpt(each.pool, 200)
+        pool = excerpt(pool_name(each.pool), 200)
         if each in running:
             lines.append(f"{pool}: changed by run {each.run_id}, which goes on")
         elif each in mended:
-            lines.append(f"{pool}: its window is {_window(each)} again")
+            lines.append(_mended(each))
         else:
             lines.append(f"{pool}: NOT PUT BACK: Modal could not be asked")
-    code = 0 if len(mended) == len(over) else NOT_ALL
+    code = 0 if len(mended) == len(over) else readiness.NOT_ALL
     if wanted.job or wanted.regions or wanted.models:
         spec = _spec(wanted, msgspec.structs.replace(settings, regions_off=()))
-        stopped = visiting.visit(spec, settings, _let_go, wait=wanted.wait, watcher=_Watcher(quiet=True))
+        stopped = visiting.visit(spec, settings, _let_go, wait=wanted.wait, watcher=readiness.Watcher(quiet=True))
         if stopped:
             return stopped
         lines += [
@@ -196,9 +142,9 @@ def _keep(spec: Spec, settings: Settings, wanted: Wanted) -> int:
             await windows.keep(visit.containers.pool(visit.region, model))
         await _wake(visit)
 
-    watcher = _Watcher(quiet=wanted.as_json)
+    watcher = readiness.Watcher(quiet=wanted.as_json)
     code = visiting.visit(spec, settings, work, wait=wanted.wait, watcher=watcher)
-    return code or _told(spec, watcher, as_json=wanted.as_json)
+    return code or readiness.tell(spec, watcher, as_json=wanted.as_json)
 
 
 def _unkeep(spec: Spec, settings: Settings) -> int:
@@ -214,8 +160,8 @@ def _unkeep(spec: Spec, settings: Settings) -> int:
     pools = anyio.run(ours)
     over = [each for each in Leftovers(settings.home).every() if not each.run_id and each.pool in pools]
     mended = anyio.run(_mend, settings, over)
-    paper.say((f"{excerpt(each.pool, 200)}: its window is {_window(each)} again" for each in mended), sys.stdout)
-    return 0 if len(mended) == len(over) else NOT_ALL
+    paper.say(map(_mended, mended), sys.stdout)
+    return 0 if len(mended) == len(over) else readiness.NOT_ALL
 
 
 async def _wake(visit: Visit) -> None:
@@ -272,39 +218,6 @@ _ID = "warmth"
 """The name of the job that stands in the queue for these commands."""
 
 
-def _told(spec: Spec, watcher: _Watcher, *, as_json: bool) -> int:
-    """What became of every model; the exit code says whether all are ready."""
-    every: list[_Ready] = []
-    for region in spec.regions:
-        for model in spec.models:
-            if model.regions is not None and region.id not in model.regions:
-                continue
-            none = _Ready(region=region.id, model=model.id, ready=False, reason=_UNWOKEN)
-            every.append(watcher.ready.get((region.id, model.id), none))
-    unwoken = [each for each in every if each.reason == _UNWOKEN]
-    if as_json:
-        paper.put(json.dumps([msgspec.to_builtins(each) for each in every]), sys.stdout)
-    elif not watcher.lost:
-        paper.say((f"{each.region} {each.model}: NOT READY: {each.reason}" for each in unwoken), sys.stdout)
-    return 0 if all(each.ready for each in every) else NOT_ALL
-
-
-_UNWOKEN = (
-    "nothing can be called there but the model; name an address as `health` under [regions.…] in beacon.toml,"
-    " or deploy beacon's own apps"
-)
-
-
-def _window(each: Leftover) -> str:
+def _mended(each: Leftover) -> str:
     least = f" and {each.before.min_containers} always" if each.before.min_containers else ""
-    return f"{each.before.seconds} s{least}"
-
-
-def _judge(region: str, watcher: _Watcher) -> str:
-    """How long a region's containers took to start, at most."""
-    starts = [
-        each.seconds for each in watcher.ready.values() if each.region == region and each.seconds is not None
-    ]
-    if not starts:
-        return f"{region}: no container started: leave it off"
-    return f"{region}: the slowest container started in {precise(max(starts))}; all are let go again"
+    return f"{excerpt(pool_name(each.pool), 200)}: its window is {each.before.seconds} s{least} again"

@@ -19,7 +19,7 @@ from modal.types import FunctionAutoscalerSettings
 from beacon_cli.executors.modal import waking
 from beacon_cli.executors.modal.bridge import theirs
 from beacon_cli.executors.modal.pools import Handle, Pool, find
-from beacon_cli.model import ModalTarget, Model, Outcome, PoolStanding, Region, Window
+from beacon_cli.model import Deployed, ModalTarget, Model, Outcome, PoolStanding, Region, Window
 from beacon_cli.ports import Placed
 
 LEAST_WINDOW = 2
@@ -78,6 +78,10 @@ class ModalContainers:
 
         return await self._asked(pool, rewarm) or False
 
+    async def deployed(self, region: Region, model: Model) -> Deployed | None:
+        """See `ports.Containers.deployed`: what `Function.info` shows, and the window."""
+        return await self._asked(self.pool(region, model), _deployed)
+
     async def wake(self, region: Region, model: Model, placed: Placed) -> Outcome | None:
         """See `ports.Containers.wake`."""
         if address := self._addresses.get(region.id):
@@ -113,6 +117,19 @@ class ModalContainers:
 async def _standing(function: Handle) -> PoolStanding:
     stats = await theirs(function.get_current_stats.aio())
     return PoolStanding(alive=stats.num_total_runners, running=stats.num_running_inputs, backlog=stats.backlog)
+
+
+async def _deployed(function: Handle) -> Deployed:
+    about = await theirs(function.info.aio())
+    concurrency = about.concurrency_info
+    return Deployed(
+        regions=tuple(about.regions or ()),
+        gpus=tuple(name for name, _ in about.gpus),
+        timeout=about.timeout or None,
+        startup_timeout=about.startup_timeout,
+        concurrent=(concurrency.max_inputs or 1) if concurrency else 1,
+        window=await _window(function),
+    )
 
 
 async def _window(function: Handle) -> Window:
