@@ -237,7 +237,8 @@ def _judged(
         if design.control_category is not None
         else None
     )
-    return verdict, controls.negative_control(primary, model.parity, verdict, axis), beside
+    is_borne = verdicts.is_borne(case)
+    return verdict, controls.negative_control(primary, model.parity, verdict, axis, is_borne=is_borne), beside
 
 
 def _notes(
