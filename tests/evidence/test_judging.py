@@ -383,7 +383,7 @@ def test_a_control_is_not_clean_because_its_material_is_poor() -> None:
     ("gave", "why"),
     [
         ({"us": [97, 1, 1, 1]}, "the 4 containers of us gave so unequally many answers that they count as 1.1"),
-        ({"us": [5] * 4, "eu": [50] * 20}, "one region has 1,000 answers and another 20"),
+        ({"us": [5] * 4, "eu": [50] * 20}, "one region has 1,000 answers and another 20: too unequal to compare"),
         ({"us": [20, 20, 20, 20, 15]}, None),
     ],
 )
@@ -427,7 +427,7 @@ def test_one_container_in_a_region_shows_no_spread() -> None:
 
 
 def test_the_gap_between_runs_is_the_mean_over_regions() -> None:
-    """With 20 and 4 containers in one region and 4 and 20 in the other, the gap lies in the middle of its interval."""
+    """With 20 and 4 containers in one region and 4 and 20 in the other, the gap is the mean of two."""
     spec = job(questions=20, regions=job().regions[:2], starts=20)
     first, second = story(spec, us=0.5, eu=0.1), story(spec, us=0.1, eu=0.1)
     first = [each | {"container": f"x{each['repeat'] % 4}"} if each["region"] == "eu" else each for each in first]

@@ -29,7 +29,6 @@ from beacon_cli.evidence.permutation import (
 from beacon_cli.evidence.units import RATES, Units, indicator, means, units
 from beacon_cli.model import Measure
 
-
 _STILL = 1e-6
 """Container means so close are the same."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -84,7 +85,7 @@ def smallest_p(*strata: list[int]) -> float:
     """
     alike = Counter(zip(*strata, strict=True))
     swaps = math.prod(math.factorial(count) for count in alike.values())
-    return min(1.0, swaps / math.prod(map(_ways, strata)))
+    return min(1.0, max(swaps / math.prod(map(_ways, strata)), sys.float_info.min))
 
 
 def permuted(statistic: Statistic, ways: Assignments, width: int = 1) -> Permuted:
