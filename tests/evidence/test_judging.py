@@ -14,8 +14,9 @@ from beacon_cli.evidence.design import design
 from beacon_cli.evidence.findings import Attribution, Axis, Effect, Findings, Outcome, Role
 from beacon_cli.evidence.gathering import asked, gather
 from beacon_cli.evidence.judging import Material, compared
+from beacon_cli.evidence.parity import Beside, of_runs
 from beacon_cli.evidence.registration import design_hash
-from beacon_cli.model import Analysis, Context, JsonObject, Measure, Spec
+from beacon_cli.model import Analysis, Context, JsonObject, Measure, Sampling, Spec
 
 ROOT = Path(__file__).parents[2]
 STORY = """
@@ -406,8 +407,8 @@ def test_containers_of_both_sides_settle_nothing() -> None:
     rows = story(spec)
     known = asked(spec)
     about = Material(job="job", runs=("A", "B"), rehearsal=False, recompute="x", spec=spec)
-    sides = (gather(rows, Prefixes(), known, by_run=name) for name in ("A", "B"))
-    same = compared(*sides, design(spec, design_hash(spec)), about)
+    first, second = (gather(rows, Prefixes(), known, by_run=name) for name in ("A", "B"))
+    same = compared(first, second, design(spec, design_hash(spec)), about)
     assert "15 containers gave answers in more than one run" in same.verdicts[0].why
     shared = found([each | {"container": f"c{each['repeat']}"} for each in rows], spec)
     assert "5 containers gave answers in more than one region" in shared.verdicts[0].why
@@ -437,3 +438,34 @@ def test_the_gap_between_runs_is_the_mean_over_regions() -> None:
     effect = primary(runs(spec, first, second))
     assert effect.gap == pytest.approx(-0.2)
     assert (effect.low or 0) < -0.2 < (effect.high or 0)
+
+
+def test_nothing_is_regional_where_nobody_knows_the_prompts() -> None:
+    """Answers collected elsewhere may have been asked for otherwise in each region: the cause stays open."""
+    these = found(story(job(questions=40, starts=5), asia=0.5), None)
+    assert these.verdicts[0].outcome is Outcome.DIFFERENCE
+    assert (these.parity[0].attribution, these.parity[0].unknown) == (Attribution.UNATTRIBUTED, ("prompt",))
+    assert these.negative_controls[0].clean is None
+
+
+def test_what_two_runs_were_asked_otherwise_is_listed() -> None:
+    """Another text under the same id, another temperature: both stand among what else differs."""
+    spec = job(questions=3)
+    texts = tuple(
+        msgspec.structs.replace(each, text="Another?") if each.id == "q1" else each for each in spec.questions
+    )
+    other = msgspec.structs.replace(spec, questions=texts[1:], sampling=Sampling(temperature=0.3))
+    beside = of_runs({"A": spec, "B": other})
+    assert {each.what: each.values["B"] for each in beside.differs} == {
+        "prompt": ("q1",),
+        "sampling": ("temperature 0.3",),
+    }
+    assert of_runs({"A": spec, "B": spec}) == Beside()
+    assert of_runs({"A": spec, "B": None}).unknown == ("prompt", "sampling")
+
+
+def test_no_gap_at_all_is_said_as_such() -> None:
+    """Where two groups refuse equally often, neither has 0 points more."""
+    spec = job(questions=40, starts=5, regions=job().regions[:2])
+    (verdict,) = found(story(spec, us=0.1, eu=0.1), spec).verdicts
+    assert "refusals are as many in us as in eu (" in verdict.sentence

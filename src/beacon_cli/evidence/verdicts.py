@@ -220,7 +220,9 @@ def _sentence(case: Case, found: Outcome) -> str:
 
 
 def _figures(effect: Effect) -> str:
-    if effect.measure in RATES and effect.widest and effect.gap is not None:
+    if effect.measure in RATES and effect.widest and effect.gap == 0:
+        what = f"{effect.measure.replace('_', ' ')} are as many in {' as in '.join(effect.widest)}"
+    elif effect.measure in RATES and effect.widest and effect.gap is not None:
         first, second = effect.widest if effect.gap >= 0 else effect.widest[::-1]
         what = f"{effect.measure.replace('_', ' ')} are {points(abs(effect.gap))} more in {second} than in {first}"
     else:
