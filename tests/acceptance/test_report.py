@@ -49,10 +49,10 @@ def test_a_run_is_judged_and_never_beyond_what_it_bears(beacon: Beacon, run: str
 
 
 def test_answers_from_elsewhere_are_judged(beacon: Beacon, collected: Path) -> None:
-    """Any results.jsonl of the documented form gets its verdict, marked as not planned beforehand."""
+    """Any results.jsonl of the documented form gets its verdict, not planned beforehand; nobody knows the prompts."""
     found = json.loads(beacon("report", collected, "--json").stdout)
     (verdict,) = found["verdicts"]
-    assert (verdict["verdict"], verdict["called"]) == ("difference", "regional difference")
+    assert (verdict["verdict"], verdict["called"]) == ("difference", "difference of unknown cause")
     assert found["design"]["registered"] is False
     assert any("not fixed before the answers came" in note for note in found["notes"])
     assert found["recompute"] == f"beacon report {collected}"
@@ -153,3 +153,24 @@ def test_the_shipped_job_can_reach_a_verdict(beacon: Beacon) -> None:
     assert found["alike"]["possible"] is True
     assert found["alike"]["power"] >= 0.8
     assert found["alike"]["size"] == {"prompts": 104, "starts": 5, "groups": 2}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_half_a_report_does_not_pass_for_the_whole(
+    more: tuple[str, ...], collected: Path, environment: dict[str, str]
+) -> None:
+    """On a full disk the code is 4 and a line says why; a reader that has gone away is no error."""
+    command = [str(BEACON), "report", str(collected), *more]
+    with Path("/dev/full").open("w", encoding="ascii") as full:
+        done = subprocess.run(
+            command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 4
+    assert "no space left on device" in done.stderr
+    gone = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert gone.stdout is not None
+    assert gone.stderr is not None
+    gone.stdout.close()
+    said = gone.stderr.read()
+    assert (gone.wait(), said) == (0, b"")
