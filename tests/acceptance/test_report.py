@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_a_run_is_judged_and_never_beyond_what_it_bears(beacon: Beacon, run: str
 
 
 def test_answers_from_elsewhere_are_judged(beacon: Beacon, collected: Path) -> None:
-    """Any results.jsonl of the documented form gets its verdict, not planned beforehand; nobody knows the prompts."""
+    """Any results.jsonl of the documented form gets its verdict; neither design nor prompts are known."""
     found = json.loads(beacon("report", collected, "--json").stdout)
     (verdict,) = found["verdicts"]
     assert (verdict["verdict"], verdict["called"]) == ("difference", "difference of unknown cause")
@@ -168,9 +169,20 @@ def test_half_a_report_does_not_pass_for_the_whole(
         )
     assert done.returncode == 4
     assert "no space left on device" in done.stderr
-    gone = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert gone.stdout is not None
-    assert gone.stderr is not None
-    gone.stdout.close()
-    said = gone.stderr.read()
-    assert (gone.wait(), said) == (0, b"")
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = subprocess.run(command, env=environment, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (gone.returncode, gone.stderr) == (0, b"")
+
+
+def test_patterns_of_ones_own_are_told(beacon: Beacon, collected: Path, environment: dict[str, str]) -> None:
+    """Whoever changes patterns after the answers chooses what is found: a report that used them says so."""
+    home = Path(environment["BEACON_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    mine = collected.with_name("mine.toml")
+    rule = 'name = "x"\nlanguage = "en"\nkind = "hard"\nwhere = "opening"\nmatch = "answer"'
+    mine.write_text(f"[[pattern]]\n{rule}\n")
+    collected.with_name("beacon.toml").write_text('patterns = ["mine.toml"]\n')
+    done = beacon("report", collected, "--json")
+    assert any("patterns of your own too (mine.toml)" in note for note in json.loads(done.stdout)["notes"])

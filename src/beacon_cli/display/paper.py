@@ -38,7 +38,9 @@ def console(stream: IO[str]) -> Console:
 def show(draw: Callable[[int], RenderableType], stream: IO[str], *, whole: bool = False) -> None:
     """Print what `draw` gives for the stream's width; `whole` as for `put`."""
     paper = console(stream)
-    (_wholly if whole else _quietly)(lambda: paper.print(draw(paper.width)), stream)
+    with paper.capture() as drawn:  # where nobody reads, Rich itself would leave with 1
+        paper.print(draw(paper.width))
+    (_wholly if whole else _quietly)(lambda: stream.write(drawn.get()), stream)
 
 
 def say(lines: Iterable[str], stream: IO[str]) -> None:
