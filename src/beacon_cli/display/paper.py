@@ -38,9 +38,13 @@ def console(stream: IO[str]) -> Console:
 def show(draw: Callable[[int], RenderableType], stream: IO[str], *, whole: bool = False) -> None:
     """Print what `draw` gives for the stream's width; `whole` as for `put`."""
     paper = console(stream)
-    with paper.capture() as drawn:  # where nobody reads, Rich itself would leave with 1
-        paper.print(draw(paper.width))
-    (_wholly if whole else _quietly)(lambda: stream.write(drawn.get()), stream)
+
+    def write() -> None:
+        with paper.capture() as drawn:  # where nobody reads, Rich itself would leave with 1
+            paper.print(draw(paper.width))
+        stream.write(drawn.get())
+
+    (_wholly if whole else _quietly)(write, stream)
 
 
 def say(lines: Iterable[str], stream: IO[str]) -> None:
