@@ -469,3 +469,10 @@ def test_no_gap_at_all_is_said_as_such() -> None:
     spec = job(questions=40, starts=5, regions=job().regions[:2])
     (verdict,) = found(story(spec, us=0.1, eu=0.1), spec).verdicts
     assert "refusals are as many in us as in eu (" in verdict.sentence
+
+
+def test_a_run_that_may_still_go_on_is_not_called_stopped() -> None:
+    """A report in the middle of a run knows that outcomes are missing, not why."""
+    spec = job()
+    (note,) = found(story(spec), spec, interrupted=True).notes
+    assert note.startswith("Not every execution has its outcome: the run still goes on, or it was stopped")

@@ -256,7 +256,10 @@ def _notes(
     if len(groups) < 2:  # noqa: PLR2004 - a comparison needs two
         yield f"There is one {axis} alone: nothing can be compared."
     if material.interrupted:
-        yield "The run was stopped before every execution had its outcome; `beacon resume` goes on with it."
+        yield (
+            "Not every execution has its outcome: the run still goes on, or it was stopped and `beacon resume` goes"
+            " on with it."
+        )
     if not design.registered:
         yield "The design was not fixed before the answers came; read every p-value as exploratory."
     elif not design.declared:
