@@ -257,8 +257,8 @@ def _notes(
         yield f"There is one {axis} alone: nothing can be compared."
     if material.interrupted:
         yield (
-            "Not every execution has its outcome: the run still goes on, or it was stopped and `beacon resume` goes"
-            " on with it."
+            "Not every execution has its outcome: the run still goes on, or it was stopped and `beacon resume`"
+            " goes on with it."
         )
     if not design.registered:
         yield "The design was not fixed before the answers came; read every p-value as exploratory."
