@@ -23,8 +23,20 @@ def runs(*, json: options.Json = False) -> None:
     looking.runs(as_json=json)
 
 
-def show(run: options.Run = "", *, json: options.Json = False) -> None:
-    """Show a run: how it ended, and its answers side by side."""
+def show(
+    run: options.Run = "",
+    *,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Show where its time went, in place of the answers.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Show a run: how it ended, and its answers side by side; or where its time went."""
+    if timing:
+        from beacon_cli.operations import timing as times
+
+        times.show(run, as_json=json)
+        return
     from beacon_cli.operations import looking
 
     looking.run(run, as_json=json)

@@ -5,6 +5,7 @@ Rich is imported where a picture is drawn: `beacon validate`, which says one lin
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -53,6 +54,11 @@ def tell(lines: Iterable[str]) -> None:
 def put(text: str, stream: IO[str]) -> None:
     """Print text that is safe already (JSON in ASCII), with a line end."""
     _quietly(lambda: stream.write(text + "\n"), stream)
+
+
+def put_json(value: object, stream: IO[str]) -> None:
+    """Print a value of JSON types, indented; whatever its texts hold, it is ASCII."""
+    put(json.dumps(value, indent=2), stream)
 
 
 def pour(chunks: Iterable[bytes], stream: IO[str]) -> None:
