@@ -10,8 +10,9 @@ from beacon_cli.display import paper
 from beacon_cli.errors import StoreError
 from beacon_cli.names import printable
 from beacon_cli.runs import RunFolder, Runs
+from beacon_cli.timings import waterfall
 from beacon_cli.timings.history import History
-from beacon_cli.timings.waterfall import samples
+from beacon_cli.timings.samples import Sample
 
 
 def journals(home: Path, *, since: float = 0.0, rehearsals: bool = False) -> Iterator[RunFolder]:
@@ -41,11 +42,21 @@ def history(home: Path, *, since: float = 0.0, rehearsals: bool = False) -> Hist
         StoreError: the home cannot be read.
     """
     found = History()
+    for sample in samples(home, since=since, rehearsals=rehearsals):
+        found.add(sample)
+    return found
+
+
+def samples(home: Path, *, since: float = 0.0, rehearsals: bool = False) -> Iterator[Sample]:
+    """The answers of all those runs since then, run by run in the order of their ids.
+
+    Raises:
+        StoreError: the home cannot be read.
+    """
     for folder in journals(home, since=since, rehearsals=rehearsals):
         try:
-            for sample in samples(replay.read(folder.journal)):
+            for sample in waterfall.samples(replay.read(folder.journal)):
                 if sample.at is None or sample.at >= since:
-                    found.add(sample)
+                    yield sample
         except StoreError as error:
             paper.tell([f"beacon: run {printable(folder.run_id)} is not read to its end: {error}"])
-    return found
