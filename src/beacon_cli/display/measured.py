@@ -38,9 +38,9 @@ def metrics(view: MetricsView, width: int) -> RenderableType:
     head = Text(overflow="fold")
     if view.rehearsals:
         head.append(" REHEARSALS ", LABEL).append(" ")
-    head.append(f"{count(found.all.n, 'answer')}", STRONG).append(f" {view.origin}", FAINT)
+    head.append(f"{count(found.n, 'answer')}", STRONG).append(f" {view.origin}", FAINT)
     remarks = [Text(remark, FAINT, overflow="fold") for remark in view.remarks]
-    if not found.all.n:
+    if not found.n:
         return Stack(head, *remarks)
     parts: list[RenderableType] = [head, blank, _groups(found, width)]
     held = against(found)
@@ -52,9 +52,10 @@ def metrics(view: MetricsView, width: int) -> RenderableType:
 
 
 def _groups(found: Metrics, width: int) -> Table:
-    in_full = len(found.regions) + len(found.models) <= _MOST_ROWS
+    regions = found.regions
+    in_full = len(regions) + len(found.models) <= _MOST_ROWS
     rows = []
-    for region, group in found.regions.items():
+    for region, group in regions.items():
         rows.append((name(region, STRONG, cells=_NAME), _cells(group)))
         for (where, model), own in found.models.items() if in_full else ():
             if where == region:

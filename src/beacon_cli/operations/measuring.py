@@ -38,7 +38,7 @@ def metrics(since: str | None, *, rehearsals: bool, logs: Path | None, as_json: 
             found.add(sample)
         kind = "rehearsals" if rehearsals else "real runs"
         origin = f"of the {kind} in {settings.home}"
-        if not found.all.n and not rehearsals:
+        if not found.n and not rehearsals:
             remarks.append("rehearsals are left out: --rehearsals shows them alone")
     else:
         origin = f"in {logs}"
@@ -86,7 +86,7 @@ def _read_logs(path: Path, settings: Settings, since: float, found: Metrics) -> 
             found.add(_renamed(sample, names))
     remarks = [f"{broken:,} lines with {figures.MARK} cannot be read"] if broken else []
     remarks += [f"{undated:,} that say no time are left out: --since cannot place them"] if undated else []
-    if not found.all.n:
+    if not found.n:
         remarks.append(f"no line with {figures.MARK} in it: is this what `modal app logs` printed?")
     return remarks
 

@@ -5,7 +5,7 @@ Where nothing was measured the original system's figures stand in, and say so.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import msgspec
 
@@ -50,13 +50,13 @@ class History:
     """Samples of any number of runs. Only `add` changes it; memory is bounded by the regions and models."""
 
     def __init__(self) -> None:
-        self.cells: dict[tuple[str, str], CellHistory] = {}
+        self.cells: defaultdict[tuple[str, str], CellHistory] = defaultdict(CellHistory)
         self.n = 0
 
     def add(self, sample: Sample) -> None:
         """Take one more answer into account."""
         self.n += 1
-        cell = self.cells.setdefault((sample.region, sample.model), CellHistory())
+        cell = self.cells[sample.region, sample.model]
         claims = sample.claims
         if claims.generation is not None:
             cell.generation.add(claims.generation)

@@ -1,12 +1,13 @@
 """Warm and cold answers counted and timed, over any number of runs or from an app's own log. Pure.
 
-Small numbers stay small: a quantile is given only where enough values stand behind it (`NEEDED`), a rate always with
-its interval. Memory is bounded whatever comes in.
+Small numbers stay small: a quantile is given only where enough values stand behind it (`NEEDED`), a rate always
+with its interval. Memory is bounded whatever comes in.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,6 +66,18 @@ class Group:
         if claims.cold and claims.start is not None:
             self.starts.add(claims.start)
 
+    def merge(self, other: Group) -> None:
+        """Take all answers of another group into account."""
+        self.n += other.n
+        self.cold += other.cold
+        self.warm += other.warm
+        for mine, theirs in zip(self._spreads, other._spreads, strict=True):
+            mine.merge(theirs)
+
+    @property
+    def _spreads(self) -> tuple[Spread, ...]:
+        return self.warm_seconds, self.cold_seconds, self.starts, self.memory
+
     @property
     def told(self) -> int:
         """The answers that said how their container was."""
@@ -85,10 +98,9 @@ class Metrics:
     """All of it. Only `add` changes it."""
 
     def __init__(self) -> None:
-        self.all = Group()
-        self.regions: dict[str, Group] = {}
-        self.models: dict[tuple[str, str], Group] = {}
-        self.days: dict[int, Group] = {}
+        self.models: defaultdict[tuple[str, str], Group] = defaultdict(Group)
+        """By region and model."""
+        self.days: defaultdict[int, Group] = defaultdict(Group)
         """By the number of the day since 1970-01-01, in UTC."""
         self.undated = 0
         self.earliest: float | None = None
@@ -99,27 +111,43 @@ class Metrics:
         cell = (sample.region, sample.model)
         if cell not in self.models and len(self.models) >= MOST_CELLS:
             cell = (OTHERS, OTHERS)
-        groups = [
-            self.all,
-            self.regions.setdefault(cell[0], Group()),
-            self.models.setdefault(cell, Group()),
-        ]
+        self.models[cell].add(sample)
         if sample.at is None or not 0 <= sample.at < _LAST:
             self.undated += 1
         else:
             self.earliest = min(self.earliest or sample.at, sample.at)
             self.latest = max(self.latest or sample.at, sample.at)
-            groups.append(self._day(int(sample.at // _DAY)))
-        for group in groups:
-            group.add(sample)
+            self._add_to_day(int(sample.at // _DAY), sample)
 
-    def _day(self, number: int) -> Group:
+    def _add_to_day(self, number: int, sample: Sample) -> None:
+        """Only the newest `MOST_DAYS` are kept."""
         if number not in self.days and len(self.days) >= MOST_DAYS:
             oldest = min(self.days)
             if number < oldest:
-                return Group()
+                return
             del self.days[oldest]
-        return self.days.setdefault(number, Group())
+        self.days[number].add(sample)
+
+    @property
+    def n(self) -> int:
+        """All answers."""
+        return sum(group.n for group in self.models.values())
+
+    @property
+    def regions(self) -> dict[str, Group]:
+        """The groups of all models of each region together."""
+        found = defaultdict[str, Group](Group)
+        for (region, _), group in self.models.items():
+            found[region].merge(group)
+        return dict(found)
+
+    @property
+    def all(self) -> Group:
+        """All answers together."""
+        whole = Group()
+        for group in self.models.values():
+            whole.merge(group)
+        return whole
 
 
 def quantile(values: Spread, share: float) -> float | None:
@@ -144,7 +172,8 @@ class Against(msgspec.Struct, frozen=True, kw_only=True):
 
 def against(metrics: Metrics, region: str = "eu", other: str = "us") -> Against | None:
     """Europe against the United States, unless others are named; None where one of them has no answers."""
-    mine, theirs = metrics.regions.get(region), metrics.regions.get(other)
+    regions = metrics.regions
+    mine, theirs = regions.get(region), regions.get(other)
     if mine is None or theirs is None:
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import msgspec
 
 from beacon_cli.model import JsonObject
@@ -49,13 +51,13 @@ class Shares:
     """Where the time of a run went. Only `add` changes it."""
 
     def __init__(self) -> None:
-        self.regions: dict[str, Tally] = {}
-        self.models: dict[tuple[str, str], Tally] = {}
+        self.regions: defaultdict[str, Tally] = defaultdict(Tally)
+        self.models: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
 
     def add(self, waterfall: Waterfall) -> None:
         """Take one more execution into account."""
-        self.regions.setdefault(waterfall.region, Tally()).add(waterfall)
-        self.models.setdefault((waterfall.region, waterfall.model), Tally()).add(waterfall)
+        self.regions[waterfall.region].add(waterfall)
+        self.models[waterfall.region, waterfall.model].add(waterfall)
 
 
 def record(tally: Tally) -> JsonObject:

@@ -40,9 +40,24 @@ class Spread:
             return
         self._values.append(value)
         if self.n > EXACT:
-            for each in self._values:
-                self._count(each)
-            del self._values[:]
+            self._into_bins()
+
+    def _into_bins(self) -> None:
+        for each in self._values:
+            self._count(each)
+        del self._values[:]
+
+    def merge(self, other: Spread) -> None:
+        """Take all values of another into account."""
+        self.n += other.n
+        self.total += other.total
+        self.least = min(self.least, other.least)
+        self.most = max(self.most, other.most)
+        self._values.extend(other._values)
+        for place, count in other._bins.items():
+            self._bins[place] = self._bins.get(place, 0) + count
+        if self._bins or self.n > EXACT:
+            self._into_bins()
 
     @property
     def mean(self) -> float | None:
