@@ -1,4 +1,4 @@
-"""`beacon metrics`: how warm the containers were, and how long things took, over all runs."""
+"""`beacon metrics` and `advise`: how warm the containers were, how long things took, what to do about it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ Logs: TypeAlias = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Give the application this file's commands."""
-    app.command()(metrics)
+    for command in (metrics, advise):
+        app.command()(command)
 
 
 def metrics(
@@ -39,3 +40,25 @@ def metrics(
     from beacon_cli.operations import measuring
 
     measuring.metrics(since, rehearsals=rehearsals, logs=from_logs, as_json=json)
+
+
+def advise(
+    *,
+    since: Since = None,
+    rehearsals: Rehearsals = False,
+    slow_start: Annotated[
+        float,
+        typer.Option(
+            "--slow-start",
+            metavar="SECONDS",
+            min=0.0,
+            help="The longest median cold start with which a region is kept.",
+        ),
+    ] = 360.0,
+    rates: options.RatesFile = None,
+    json: options.Json = False,
+) -> None:
+    """Say what to do about cold starts: what it gains, what it costs, and the command."""
+    from beacon_cli.operations import advising
+
+    advising.show(since, rehearsals=rehearsals, slow_start=slow_start, rates=rates, as_json=json)

@@ -81,9 +81,19 @@ class Spread:
         found = (bins[min(bisect_right(upto, share * (self.n - 1)), len(bins) - 1)] for share in shares)
         return [min(self.most, max(self.least, _LEAST * math.exp((each + 0.5) * _STEP))) for each in found]
 
+    def count_below(self, limit: float) -> int:
+        """How many are smaller than `limit`; of many, to the width of a bin."""
+        if not self._bins:
+            return sum(value < limit for value in self._values)
+        return sum(count for place, count in self._bins.items() if place < _place(limit))
+
     def _count(self, value: float) -> None:
-        place = int(math.log(max(value, _LEAST) / _LEAST) / _STEP)
+        place = _place(value)
         self._bins[place] = self._bins.get(place, 0) + 1
+
+
+def _place(value: float) -> int:
+    return int(math.log(max(value, _LEAST) / _LEAST) / _STEP)
 
 
 def _between(ordered: list[float], share: float) -> float:
