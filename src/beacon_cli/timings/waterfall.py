@@ -56,6 +56,8 @@ COLD = frozenset({Part.BOOT, Part.LOAD})
 _SLACK = 0.02
 """So much more than was seen may be claimed, as a share: claims are rounded."""
 _ROUNDING = 0.002
+_LAST = 4_102_444_800.0
+"""The year 2100: what is said to have happened later is passed over, as what has no time."""
 
 
 class Waterfall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -187,7 +189,7 @@ class Waterfalls:
 
     def apply(self, event: ev.Event) -> tuple[Waterfall, Sample | None] | None:
         """Take one more event into account; gives what has ended by it, an answer with its sample."""
-        if not isfinite(event.at):
+        if not 0 <= event.at < _LAST:
             return None
         found: tuple[Waterfall, Sample | None] | None = None
         match event:
