@@ -31,10 +31,10 @@ def advice(found: Sequence[Advice], rates: Rates, remarks: Sequence[str], *, reh
                 _details(each),
             ]
         parts.append(Text(""))
-    parts += [Text(remark, FAINT, overflow="fold") for remark in remarks]
+    parts += [paragraph(remark, FAINT) for remark in remarks]
     if any(each.usd or each.price for each in found):
         dated, source = rates.dated or "an unknown date", rates.source or "an unknown source"
-        parts.append(Text(f"rates of {dated}, GPUs alone, from {source}", FAINT, overflow="fold"))
+        parts.append(paragraph(f"rates of {dated}, GPUs alone, from {source}", FAINT))
     return Group(*parts)
 
 

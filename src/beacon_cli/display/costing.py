@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from beacon_cli.display.columns import NONE, cell, name, number, table, that_fit
+from beacon_cli.display.columns import NONE, cell, name, number, paragraph, table, that_fit
 from beacon_cli.display.strokes import FAINT, LABEL, ODD, STRONG
 from beacon_cli.display.words import count, precise
 from beacon_cli.rates import Rates
@@ -39,7 +39,7 @@ def cost(view: CostView, width: int) -> RenderableType:
         return Group(head, Text(""), Text("no execution has ended yet: nothing to show", FAINT))
     blank = Text("")
     parts: list[RenderableType] = [head, blank, _usages(view, width), blank, _total(view)]
-    parts += [Text(line, FAINT, overflow="fold") for line in _remarks(view)]
+    parts += [paragraph(line, FAINT) for line in _remarks(view)]
     return Group(*parts)
 
 
@@ -81,7 +81,8 @@ def _total(view: CostView) -> Text:
     usages, money = view.costs.usages.values(), total(view.costs, view.rates)
     known = sum(usage.known for usage in usages)
     cold = sum(usage.cold for usage in usages)
-    share = f", {100 * cold / known:.0f} % of them cold starts" if known else ""
+    is_whole = known and not any(usage.untold for usage in usages)
+    share = f", {100 * cold / known:.0f} % of them cold starts" if is_whole else ""
     line = Text(f"{precise(known)} of GPU time{share}", overflow="fold")
     if money.unknown and not money.known:
         return line.append(": its price is unknown", ODD)

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from beacon_cli.display.columns import NONE, cell, name, number, table, that_fit
+from beacon_cli.display.columns import NONE, cell, name, number, paragraph, table, that_fit
 from beacon_cli.display.strokes import FAINT, LABEL, STRONG
 from beacon_cli.display.words import count, precise
 from beacon_cli.timings.metrics import NEEDED, Against, Group, Metrics, against, day, quantile
@@ -39,7 +39,7 @@ def metrics(view: MetricsView, width: int) -> RenderableType:
     if view.rehearsals:
         head.append(" REHEARSALS ", LABEL).append(" ")
     head.append(f"{count(found.n, 'answer')}", STRONG).append(f" {view.origin}", FAINT)
-    remarks = [Text(remark, FAINT, overflow="fold") for remark in view.remarks]
+    remarks = [paragraph(remark, FAINT) for remark in view.remarks]
     if not found.n:
         return Stack(head, *remarks)
     parts: list[RenderableType] = [head, blank, _groups(found, width)]

@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from beacon_cli.display.columns import NONE, cell, name, number, table
+from beacon_cli.display.columns import NONE, cell, name, number, paragraph, table
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG
 from beacon_cli.display.words import count, precise
 from beacon_cli.timings.shares import Shares, Tally
@@ -74,7 +74,7 @@ def timing(view: TimingView, width: int, *, ascii_only: bool = False) -> Rendera
     parts += [blank, _waits(view.shares)]
     parts += [blank, _slowest(view.slowest, width, ascii_only=ascii_only), blank]
     parts.append(_meanings(view, ascii_only=ascii_only))
-    parts += [Text(line, FAINT, overflow="fold") for line in _remarks(view)]
+    parts += [paragraph(line, FAINT) for line in _remarks(view)]
     return Group(*parts)
 
 

@@ -35,6 +35,10 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     memory: float | None = None
     tokens: int | None = None
 
+    def without_times(self) -> Claims:
+        """The same, of which no length of time is believed."""
+        return msgspec.structs.replace(self, boot=None, load=None, queue=None, generation=None)
+
     @property
     def start(self) -> float | None:
         """How long the container took to start for this answer, boot and load; None where neither is known."""

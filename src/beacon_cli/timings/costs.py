@@ -7,6 +7,7 @@ What is not known (a GPU without a price, an answer without its seconds) is coun
 from __future__ import annotations
 
 from collections import defaultdict
+from math import inf
 
 import msgspec
 
@@ -83,29 +84,31 @@ class Costs:
     def _answered(self, key: Key, sample: Sample) -> None:
         usage, claims = self.usages[key], sample.claims
         usage.answers += 1
+        passed = self._passed(key, sample)
         if claims.generation is None or (claims.cold is not False and claims.start is None):
             usage.untold += 1
             usage.untold_seconds += sample.seen or 0.0
-            inside, cold = 0.0, 0.0
-        else:
-            cold = claims.start or 0.0
-            inside = cold + claims.generation
-        if claims.container is None or sample.at is None:
-            usage.cold += cold
-            usage.generation += inside - cold
             return
-        found = self._containers.get(claims.container)
-        if found is None:
-            self._containers[claims.container] = _Container(key, sample.at)
-            usage.containers += 1
-            usage.cold += cold
-            usage.generation += inside - cold
-            return
-        passed = max(0.0, sample.at - found.until) * sample.speed
-        usage.idle += max(0.0, passed - inside)
+        cold = claims.start or 0.0
+        inside = cold + claims.generation
+        # What lies before the container's last answer has been counted with that: it answered several at once.
+        usage.idle += max(0.0, passed - inside) if passed < inf else 0.0
         usage.cold += min(cold, passed)
         usage.generation += max(0.0, min(inside, passed) - cold)
+
+    def _passed(self, key: Key, sample: Sample) -> float:
+        """The provider's seconds since the container's last answer; infinite if it gave none before."""
+        container = sample.claims.container
+        if container is None or sample.at is None:
+            return inf
+        found = self._containers.get(container)
+        if found is None:
+            self._containers[container] = _Container(key, sample.at)
+            self.usages[key].containers += 1
+            return inf
+        passed = max(0.0, sample.at - found.until) * sample.speed
         found.until = max(found.until, sample.at)
+        return passed
 
     def tail(self, window: float) -> dict[Key, float]:
         """The most that containers may have stood idle after their last answers, if they go after `window`."""

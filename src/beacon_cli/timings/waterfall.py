@@ -269,6 +269,7 @@ class Waterfalls:
         # A call that was taken up again ran while nobody watched: what it claims says nothing about this wait.
         whole = self.is_speed_known and not way.found
         parts, trusted = divided(seconds, claims) if whole else ({Part.UNTOLD: seconds}, True)
+        claims = claims if trusted else claims.without_times()
         for part, spent in parts.items():
             if spent:
                 way.parts[part] = way.parts.get(part, 0.0) + spent

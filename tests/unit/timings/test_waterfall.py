@@ -139,7 +139,7 @@ def test_claims_that_do_not_fit_are_not_believed() -> None:
 
 
 def test_what_an_answer_leaves_out_is_untold() -> None:
-    """Where backlog is not told, the rest of the attempt is not called network; nor is a start that nobody told."""
+    """Where the backlog is not told, the rest of the attempt is not called network."""
     (each,) = waterfalls(told(begin(1.0), answered(11.0, cold_start=False, provenance={"inference_time": 4.0})))
     assert each.parts == {Part.GENERATION: 4.0, Part.UNTOLD: 6.0}
 
@@ -169,7 +169,7 @@ def test_a_call_that_was_found_again_says_nothing_of_the_wait() -> None:
 
 
 def test_an_old_rehearsal_has_no_speed() -> None:
-    """A rehearsal of before the speed was kept says so, and no claim is held against its clock; a real run has 1."""
+    """A rehearsal of before the speed was kept has none, and no claim is held against its clock."""
     target = ModalTarget(app="a", function="f")
     opening = msgspec.structs.replace(start(), spec=spec(target=target), rehearsal=True, speed=None)
     assert speed_of(opening) is None
