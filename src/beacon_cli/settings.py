@@ -17,6 +17,7 @@ in `beacon.toml`           in the environment   what it is
 `queue = "redis://…"`      BEACON_QUEUE         where the queue is kept; a file in `home` unless given
 `user = "ann"`             BEACON_USER          who takes tickets; the login name unless given
 `patterns = ["mine.toml"]`                      more patterns by which answers are read
+`[rates]`                                       what a GPU costs: see `rates`
 `[caps]`                                        the queue's other caps: see `CAPS`
 `[serve.executors.NAME]`                        an executor that a job may name: the block of a job file
 `[regions.mars]`                                a region, new or changed, with any of the keys
@@ -39,7 +40,7 @@ from typing import Any
 
 import msgspec
 
-from beacon_cli import tables
+from beacon_cli import rates, tables
 from beacon_cli.errors import Fault, SpecError
 from beacon_cli.model import JsonObject, Region
 from beacon_cli.names import RegionNames, printable, quoted, suggestion
@@ -81,7 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `regions` are all there are, `regions_off` the ids of those switched off; `queue` is the address of a Redis,
     empty for a file; `caps` has what was given of `CAPS`; `patterns` are files of the user's own patterns;
-    `executors` are the blocks that a job may name, of JSON types, their form not yet checked.
+    `executors` are the blocks that a job may name, of JSON types, their form not yet checked; `rates` has passed
+    `rates.check`.
     """
 
     home: Path
@@ -94,6 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     caps: dict[str, float] = {}
     executors: dict[str, JsonObject] = {}
     patterns: tuple[Path, ...] = ()
+    rates: JsonObject = {}
 
 
 def load(cwd: Path, environ: Mapping[str, str]) -> Settings:
@@ -360,6 +363,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "user": _label,
     "caps": _caps,
     "patterns": _files,
+    "rates": rates.check,
     "serve": _serve,
 }
 _REGION_READERS: dict[str, Callable[[Any], Any]] = {

@@ -19,6 +19,7 @@ from beacon_cli.errors import Fault, SpecError, UsageError
 from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import printable, quoted
 from beacon_cli.ports import Display, Executor, Store
+from beacon_cli.rates import Rates, check, merged, read
 from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill
 from beacon_cli.tickets import Caps
@@ -133,6 +134,15 @@ def accuracy() -> Measured:
 
     shipped = resources.files("beacon_cli.evidence").joinpath("measured.json").read_bytes()
     return msgspec.json.decode(shipped, type=Measured)
+
+
+def rates(allowed: Settings) -> Rates:
+    """What a GPU costs: the shipped table, with what the configuration says in its place."""
+    import tomllib
+    from importlib import resources
+
+    shipped = resources.files("beacon_cli").joinpath("rates.toml").read_text(encoding="utf-8")
+    return merged(read(check(tomllib.loads(shipped))), allowed.rates)
 
 
 @contextmanager

@@ -60,6 +60,15 @@ Executor: TypeAlias = Annotated[
         "--executor", metavar="NAME", help="modal, openai or simulated, in place of the job's.", show_default=False
     ),
 ]
+RatesFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--rates",
+        metavar="FILE",
+        help="Prices as `modal billing rates --json` prints them; - for stdin.",
+        show_default=False,
+    ),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output: TypeAlias = Annotated[
     Path | None,

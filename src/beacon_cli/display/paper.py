@@ -6,6 +6,7 @@ Rich is imported where a picture is drawn: `beacon validate`, which says one lin
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -67,6 +68,11 @@ def put(text: str, stream: IO[str], *, whole: bool = False) -> None:
             a command that is for its output alone, not of a run that goes on without it.
     """
     (_wholly if whole else _quietly)(lambda: stream.write(text + "\n"), stream)
+
+
+def put_json(value: object, stream: IO[str]) -> None:
+    """Print a value of JSON types, indented; whatever its texts hold, it is ASCII."""
+    put(json.dumps(value, indent=2), stream)
 
 
 def pour(chunks: Iterable[bytes], stream: IO[str]) -> None:

@@ -151,6 +151,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             job_file=str(order.job.absolute()) if order.job.name else "",
             selection=order.selection,
             design=design_hash(plan.spec),
+            speed=_speed(plan.spec, order.speed, rehearsal=rehearsal),
         )
         standings = Standings()
         means = _Means(plan, executor, queue, kept, folder)
@@ -194,10 +195,18 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             planned=plan.planned,
             beacon=__version__,
             again=continuation.again,
+            speed=_speed(plan.spec, continuation.speed, rehearsal=began.rehearsal),
         )
         code = await _carried_out(_Means(plan, executor, queue, kept, folder), opening, past, continuation)
     _summarise(past, folder, continuation.show)
     return code
+
+
+def _speed(spec: Spec, asked: float, *, rehearsal: bool) -> float:
+    """How many times faster than life the provider is: journals say it, so that times can be read."""
+    if isinstance(spec.target, SimulatedTarget):
+        return spec.target.speed
+    return asked if rehearsal else 1.0
 
 
 def _pending(plan: Plan, past: Standings, *, again: bool) -> dict[str, int]:
