@@ -1,4 +1,4 @@
-"""The app of Asia: `modal deploy modal_apps/project_beacon_hf_apac.py`. What it is, is in beacon_app/settings.py."""
+"""The app of Asia: `modal deploy modal_apps/project_beacon_hf_apac.py`. See beacon_app/settings.py."""
 
 from beacon_app.factory import deployment
 

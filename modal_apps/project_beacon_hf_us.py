@@ -1,4 +1,4 @@
-"""The app of the United States: `modal deploy modal_apps/project_beacon_hf_us.py`. What it is, is in beacon_app/settings.py."""
+"""The app of the United States: `modal deploy modal_apps/project_beacon_hf_us.py`. See beacon_app/settings.py."""
 
 from beacon_app.factory import deployment
 

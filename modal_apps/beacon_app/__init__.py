@@ -1,7 +1,7 @@
 """What runs in the user's Modal workspace: one app for each region, which asks open models and says how it went.
 
-Imports nothing of `beacon_cli`, and is not imported by it: they share the names of apps, classes, methods and keys,
-which the tests hold against each other.
+Imports nothing of `beacon_cli`, and is not imported by it: they share the names of apps, classes, methods and
+keys, which the tests hold against each other.
 
 * `settings`: the one table: regions, models, GPUs, windows, versions; pure
 * `answer`: the mapping that a call gives back; pure

@@ -1,6 +1,6 @@
 """The mapping that a call gives back: the original system's keys, and where the answer came from. Pure.
 
-A good one has `status: success` and `response`; a failed one `status: error` and `error`. The rest is the same in both.
+A good one has `status: success` and `response`; a failed one `status: error` and `error`. The rest is the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_ERROR = 2_000
 class About:
     """What is known of a call before its engine has said anything. Seconds are those of the container.
 
-    `model` is the name that the caller used; `repository` and `revision` are what stands behind it, as it was loaded.
+    `model` is the name that the caller used; `repository` and `revision` are what was loaded for it.
     """
 
     model: str

@@ -3,8 +3,8 @@
 The rule, and the word for it in each answer (`chat`):
 
 * `template`: the tokenizer's template, with a system message where a system prompt was given;
-* `system_in_question`: the template refuses a system message, or drops its text: the system prompt stands before the
-  question in the user's message, with an empty line between;
+* `system_in_question`: the template refuses a system message, or drops its text: the system prompt stands before
+  the question in the user's message, with an empty line between;
 * `plain`: the tokenizer has no template: system prompt, empty line, question; the model completes that.
 """
 

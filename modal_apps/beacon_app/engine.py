@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One question. `temperature`, `top_p` None: the model's own; `temperature` 0: the likeliest word each time."""
+    """One question. A temperature or `top_p` of None is the model's own; temperature 0 is the likeliest word."""
 
     prompt: str
     system_prompt: str | None = None
@@ -23,8 +23,8 @@ class Asked:
 class Said:
     """One answer. `finish_reason`: `stop` (the model ended by itself) or `length`.
 
-    `chat` says how the question was put to the model (see `chat.Form`); `memory_gb` is the most GPU memory that was
-    held, in 1e9 bytes, None without a GPU; `queue` the seconds that the engine let the question wait.
+    `chat` says how the question was put to the model (see `chat.Form`); `memory_gb` is the most GPU memory that
+    was held, in 1e9 bytes, None without a GPU; `queue` the seconds that the engine let the question wait.
     """
 
     text: str
@@ -57,9 +57,9 @@ class Broken(Exception):
 class Engine(Protocol):
     """Makes text with one model, whose weights lie at a path.
 
-    `load` and `wake` are called once each, in this order. A snapshot of the container's memory may be taken between
-    them and restored in other containers, so `load` must not look at any GPU, and `wake` must not expect the clock,
-    the environment or the random numbers of `load`.
+    `load` and `wake` are called once each, in this order. A snapshot of the container's memory may be taken
+    between them and restored in other containers, so `load` must not look at any GPU, and `wake` must not expect
+    the clock, the environment or the random numbers of `load`.
     """
 
     def load(self, weights: Path) -> None:

@@ -1,4 +1,4 @@
-"""The app of a region, made from the table. Reads one variable while deploying: which secret opens gated models."""
+"""The app of a region, made from the table. Reads one variable on deploying: which secret opens gated models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def deployment(region: str) -> modal.App:
     place = settings.place(region)
     name = settings.APP.format(app=place.app)
     volume = modal.Volume.from_name(settings.VOLUME.format(app=place.app), create_if_missing=True)
-    weights = {settings.WEIGHTS: volume}
     app = modal.App(name, tags={"beacon_region": place.id})
     for cls in (serving.Model, serving.ModelT4):
         options = class_options(place, cls.__name__)
@@ -30,7 +29,9 @@ def deployment(region: str) -> modal.App:
     light = function_options(place)
     app.function(image=light_image(), **light)(modal.concurrent(max_inputs=100)(serving.run_inference))
     app.function(image=light_image(), **light)(serving.health)
-    app.function(image=image(), volumes=weights, secrets=secrets(), **download_options(place))(serving.download)
+    app.function(image=image(), volumes={settings.WEIGHTS: volume}, secrets=secrets(), **download_options(place))(
+        serving.download
+    )
     return app
 
 

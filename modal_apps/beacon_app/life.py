@@ -58,8 +58,9 @@ class Life:
         return awake
 
     def cold(self, at: float) -> bool:
-        """Whether an input that began at `at` had to wait for this container's start: none was done before it, and
-        it was there as soon as the container was ready.
+        """Whether an input that began at `at` had to wait for this container's start.
+
+        It had if none was done before it, and it was there as soon as the container was ready.
         """
         return self.ready_at is not None and self._finished == 0 and at - self.ready_at < _AT_ONCE
 
@@ -73,7 +74,7 @@ class Life:
         return self.environ.get("MODAL_TASK_ID", "")
 
     def where(self) -> dict[str, str]:
-        """Where the container stands, as Modal says it. Named one by one: the environment holds credentials too."""
+        """Where the container stands, as Modal says it; one by one, as the environment holds credentials too."""
         return {
             "region": self.environ.get("BEACON_REGION", ""),
             "cloud": self.environ.get("MODAL_CLOUD_PROVIDER", ""),

@@ -1,7 +1,7 @@
 """The classes and functions that Modal finds by their names in a container. Thin: `work` does what they say.
 
-No `from __future__ import annotations` here: Modal reads the types of a class's parameters from its annotations, and
-has to find types there, not text.
+No `from __future__ import annotations` here: Modal reads the types of a class's parameters from its annotations,
+and has to find types there, not text.
 """
 
 import os
@@ -60,7 +60,7 @@ class Model:
         self.worker.wake()
 
     @modal.method()
-    def generate(  # noqa: PLR0913 - the agreed arguments
+    def generate(
         self,
         prompt: str,
         system_prompt: str | None = None,

@@ -1,4 +1,4 @@
-"""The one table: every region, model, GPU, window and version. Change a deployment here, then deploy again. Pure."""
+"""The one table: every region, model, GPU, window and version. Change something here, then deploy again. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Final
 class Card:
     """A model that the apps serve.
 
-    `id` is its short name in jobs, `revision` the full commit of its repository. `gpu` is the smallest that holds it
-    with room for a conversation; `dtype` is the same on every GPU, so that regions differ in nothing but place.
+    `id` is its short name in jobs, `revision` the full commit of its repository. `gpu` is the smallest that holds
+    it with room for a conversation; `dtype` is the same on every GPU, so that regions differ by place alone.
     `gated`: the Hugging Face account has to have accepted its licence.
     """
 
@@ -56,9 +56,9 @@ MODELS: Final = (
 class Place:
     """A region: `app` is the end of its app's name, `regions` what Modal is asked for.
 
-    `routing` is where inputs go through, None for Modal's own choice (us-east). Modal's notes on the option say that a
-    function routed elsewhere cannot be called with `.spawn()`, which is how beacon calls, and that it is fixed by
-    the first deployment: leave it alone unless Modal has changed that.
+    `routing` is where inputs go through, None for Modal's own choice (us-east). Notes on the option, a beta in
+    2026, say that a function routed elsewhere cannot be called with `.spawn()`, as beacon calls, and that
+    the first deployment fixes it: leave it alone unless Modal has changed that.
     """
 
     id: str
@@ -77,14 +77,14 @@ APP: Final = "project-beacon-hf-{app}"
 VOLUME: Final = "beacon-weights-{app}"
 
 GPU_OF: Final[Mapping[str, str]] = {"Model": "A10G", "ModelT4": "T4"}
-"""The GPU of each class: a class has one. `Model` serves every model; the other one those that fit a T4, for less."""
+"""The GPU of each class: a class has one. `Model` serves every model, `ModelT4` those that fit a T4, for less."""
 
 MEMORY_GB: Final[Mapping[str, int]] = {"T4": 16, "L4": 24, "A10G": 24, "L40S": 48, "A100-40GB": 40, "H100": 80}
 
 MEMORY_MB: Final[Mapping[str, int]] = {"Model": 16_384, "ModelT4": 8_192}
 """Main memory that each class asks for: its largest model passes through it on the way to the GPU."""
 
-ENGINE: Final = "transformers"
+ENGINE: str = "transformers"
 """`transformers`, one question at a time; or `vllm`, `INPUTS` at once."""
 
 INPUTS: Final = 8
@@ -99,10 +99,10 @@ STARTUP_TIMEOUT: Final = 900
 SCALEDOWN_WINDOW: Final = 300
 """Seconds that a container stays warm with nothing to do.
 
-The original had 120, and its analysis named that as the cause of frequent cold starts and proposed 1800. A container
-answers in 3 to 5 s and waits for the slowest model of its region between two questions, whose own cold start took
-30 to 90 s: 300 covers that and a retry, and a forgotten container costs 5 minutes, not 30. For the length of a job
-change it through the autoscaler, which Modal allows up to 3600.
+The original had 120, and its analysis named that as the cause of frequent cold starts and proposed 1800. Between
+two questions a container waits for the slowest model of its region, whose cold start took 30 to 90 s: 300 covers
+that and a retry, and a container that nobody needs costs 5 minutes, not 30. For the length of a job it can be
+changed through the autoscaler; Modal takes 2 to 3600.
 """
 
 MAX_CONTAINERS: Final = 1

@@ -1,7 +1,7 @@
 """The engine on transformers: one question at a time, the same text for the same seed on the same hardware.
 
-What the caller does not set is the model's own (`generation_config.json`). Temperature 0 is the likeliest word each
-time; transformers knows that as not sampling.
+What the caller does not set is the model's own (`generation_config.json`). Temperature 0 is the likeliest word
+each time; transformers knows that as not sampling.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TransformersEngine:
         self._device = "cpu"
 
     def load(self, weights: Path) -> None:
-        """Bring the weights into main memory. torch.cuda is left alone: a snapshot would keep its `no GPU here`."""
+        """Bring the weights into main memory. torch.cuda is left alone: a snapshot would keep that it saw none."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 

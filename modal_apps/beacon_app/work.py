@@ -27,11 +27,11 @@ _SEED_RANGE = range(-(2**63), 2**64)
 class Worker:
     """One model in one container: load, wake, then answer.
 
-    `name` is the model as the caller spells it, `cls` the class that was called, `make` makes its engine, `say` takes
-    a line for the log, and `retire` asks for no further input, so that the next one gets a fresh container.
+    `name` is the model as the caller spells it, `cls` the class that was called, `make` makes its engine, `say`
+    takes a line for the log, and `retire` asks for no further input: the next one gets a fresh container.
     """
 
-    def __init__(  # noqa: PLR0913 - what a container has of its own
+    def __init__(
         self,
         name: str,
         cls: str,
