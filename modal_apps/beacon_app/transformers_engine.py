@@ -32,9 +32,11 @@ class TransformersEngine:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        self._tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
+        # Left unsaid, `trust_remote_code` asks on the terminal.
+        plain: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        self._tokenizer = AutoTokenizer.from_pretrained(weights, **plain)
         self._model = AutoModelForCausalLM.from_pretrained(
-            weights, dtype=getattr(torch, self._dtype), local_files_only=True, use_safetensors=True
+            weights, dtype=getattr(torch, self._dtype), use_safetensors=True, **plain
         ).eval()
 
     def wake(self) -> Made:

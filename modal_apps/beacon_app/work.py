@@ -112,7 +112,7 @@ class Worker:
             raise Refused(f"there is no model {self._name!r} in this app; it has {known}")
         if not settings.fits(self._card, self._cls):
             gpu = settings.GPU_OF[self._cls]
-            raise Refused(f"{self._card.id} needs a {self._card.gpu} and {self._cls} has a {gpu}: call Model")
+            raise Refused(f"{self._card.id} needs GPU {self._card.gpu}, and {self._cls} has GPU {gpu}: call Model")
         found = weights.find(self._root, self._card)
         self._revision = found.revision
         engine = self._make(self._card)
