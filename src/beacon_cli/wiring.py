@@ -157,7 +157,7 @@ def emulated(
 
     called = target.function or f"{target.cls}.{target.method}"
     if called not in deployment.PLAYED:
-        played = " and ".join(deployment.PLAYED)
+        played = ", ".join(deployment.PLAYED)
         raise UsageError(
             f"a rehearsal plays {played}; this job calls {quoted(called)}: rehearse it with --executor simulated"
         )

@@ -319,7 +319,7 @@ def test_a_cancellation_ends_the_call(tmp_path: Path) -> None:
     ],
 )
 def test_a_container_that_cannot_serve_says_why(tmp_path: Path, options: dict[str, Any], words: str) -> None:
-    """A model that cannot be loaded ends no container in its start: each call is told why, and a fresh one comes."""
+    """A model that cannot be loaded ends no container in its start: each call is told why."""
     container = Container(tmp_path, **options)
     worker = container.start()
     answer = worker.generate(prompt="hello")

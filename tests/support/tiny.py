@@ -1,4 +1,4 @@
-"""A language model of a few kilobytes, made on the spot: random weights, a small tokenizer, saved as real ones are.
+"""A language model of a few kilobytes, made here: random weights, a small tokenizer, saved as a large one is.
 
 What it says is nonsense; how it is loaded, asked, seeded and stopped is what a large one goes through. Needs the
 extra `apps`.
