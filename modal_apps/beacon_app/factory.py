@@ -21,17 +21,26 @@ def deployment(region: str) -> modal.App:
     name = settings.APP.format(app=place.app)
     volume = modal.Volume.from_name(settings.VOLUME.format(app=place.app), create_if_missing=True)
     app = modal.App(name, tags={"beacon_region": place.id})
+    plain = modal.Image.debian_slim(python_version=settings.PYTHON)
+    serves = plain.uv_pip_install(*settings.PACKAGES[settings.ENGINE]).add_local_python_source("beacon_app")
+    light = plain.add_local_python_source("beacon_app")
     for cls in (serving.Model, serving.ModelT4):
-        options = class_options(place, cls.__name__)
-        registered: Any = modal.concurrent(max_inputs=settings.INPUTS)(cls) if settings.ENGINE == "vllm" else cls
+        several: Any = modal.concurrent(max_inputs=settings.INPUTS)(cls) if settings.ENGINE == "vllm" else cls
         # A serving container changes nothing in the Volume.
-        app.cls(image=image(), volumes={settings.WEIGHTS: volume.read_only()}, **options)(registered)
-    light = function_options(place)
-    app.function(image=light_image(), **light)(modal.concurrent(max_inputs=100)(serving.run_inference))
-    app.function(image=light_image(), **light)(serving.health)
-    app.function(image=image(), volumes={settings.WEIGHTS: volume}, secrets=secrets(), **download_options(place))(
-        serving.download
-    )
+        app.cls(
+            image=serves,
+            volumes={settings.WEIGHTS: volume.read_only()},
+            **class_options(place, cls.__name__),
+        )(several)
+    waiting = modal.concurrent(max_inputs=settings.WAITING)(serving.run_inference)
+    app.function(image=light, **function_options(place))(waiting)
+    app.function(image=light, **function_options(place))(serving.health)
+    app.function(
+        image=serves,
+        volumes={settings.WEIGHTS: volume},
+        secrets=secrets(),
+        **download_options(place),
+    )(serving.download)
     return app
 
 
@@ -74,17 +83,6 @@ def secrets() -> list[modal.Secret]:
     """The secret with `HF_TOKEN`, if one was named: gated models need it, and the download alone has it."""
     name = os.environ.get(settings.SECRET_VARIABLE, "")
     return [modal.Secret.from_name(name, required_keys=["HF_TOKEN"])] if name else []
-
-
-def image() -> modal.Image:
-    """What the serving containers hold."""
-    base = modal.Image.debian_slim(python_version=settings.PYTHON)
-    return base.uv_pip_install(*settings.PACKAGES[settings.ENGINE]).add_local_python_source("beacon_app")
-
-
-def light_image() -> modal.Image:
-    """What the functions without a model hold."""
-    return modal.Image.debian_slim(python_version=settings.PYTHON).add_local_python_source("beacon_app")
 
 
 def _everywhere(place: Place) -> dict[str, Any]:

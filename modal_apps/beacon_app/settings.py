@@ -90,6 +90,9 @@ ENGINE: str = "transformers"
 INPUTS: Final = 8
 """With vLLM: how many inputs a container takes at once."""
 
+WAITING: Final = 100
+"""How many callers of the original's `run_inference` one container without a GPU waits for."""
+
 TIMEOUT: Final = 900
 """Seconds that one input may take."""
 
