@@ -48,7 +48,7 @@ class Workspace:
         self._containers: dict[str, Any] = {}
         # The registries of an App go in the next version of the SDK: the class is registered for these tests anew.
         app = modal.App("tests-of-the-apps")
-        self._classes = {
+        self._classes: dict[str, Any] = {
             cls.__name__: app.cls(**class_options(settings.place("us"), cls.__name__))(cls)
             for cls in (serving.Model, serving.ModelT4)
         }

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
 from grpclib.server import Stream
 from modal_proto import api_pb2
 
@@ -18,10 +20,9 @@ from beacon_cli.emulator import plane, server
 
 
 class Deployed:
-    """What the SDK sent, in its own messages."""
+    """What the SDK sent, in its own messages, and the ids that it was given."""
 
     def __init__(self) -> None:
-        self.apps: list[api_pb2.AppGetOrCreateRequest] = []
         self.published: list[api_pb2.AppPublishRequest] = []
         self.functions: dict[str, api_pb2.Function] = {}
         self.images: dict[str, api_pb2.Image] = {}
@@ -29,120 +30,129 @@ class Deployed:
         self.volumes: dict[str, str] = {}
         self.secrets: dict[str, api_pb2.SecretGetOrCreateRequest] = {}
 
+    def publish(self, request: api_pb2.AppPublishRequest) -> Message:
+        """An app is whole."""
+        self.published.append(request)
+        return api_pb2.AppPublishResponse(url=f"https://modal.test/{request.name}", deployed_at=1.0)
+
+    def volume(self, request: api_pb2.VolumeGetOrCreateRequest) -> Message:
+        """A Volume by its name."""
+        named = self.volumes.setdefault(request.deployment_name, _id("vo", len(self.volumes) + 1))
+        return api_pb2.VolumeGetOrCreateResponse(volume_id=named)
+
+    def secret(self, request: api_pb2.SecretGetOrCreateRequest) -> Message:
+        """A secret by its name, or the environment of a function."""
+        named = _id("st", len(self.secrets) + 1)
+        self.secrets[named] = request
+        return api_pb2.SecretGetOrCreateResponse(secret_id=named)
+
+    def image(self, request: api_pb2.ImageGetOrCreateRequest) -> Message:
+        """An image, as if it was built already."""
+        named = _id("im", len(self.images) + 1)
+        self.images[named] = request.image
+        return api_pb2.ImageGetOrCreateResponse(
+            image_id=named,
+            result=api_pb2.GenericResult(status=api_pb2.GenericResult.GENERIC_STATUS_SUCCESS),
+            metadata=api_pb2.ImageMetadata(image_builder_version=request.builder_version),
+        )
+
+    def mount(self, request: api_pb2.MountGetOrCreateRequest) -> Message:
+        """Files that go along."""
+        named = _id("mo", len(self.mounts) + 1)
+        self.mounts[named] = [file.filename for file in request.files]
+        return api_pb2.MountGetOrCreateResponse(mount_id=named)
+
+    def function(self, request: api_pb2.FunctionCreateRequest) -> Message:
+        """A function, or a class by the name `Name.*`."""
+        function = request.function
+        if request.HasField("function_data") and request.function_data.ranked_functions:
+            function = request.function_data.ranked_functions[0].function
+        self.functions[function.function_name] = function
+        ranked = [api_pb2.FunctionData.RankedFunction(rank=0, function=function)]
+        return api_pb2.FunctionCreateResponse(
+            function_id=request.existing_function_id,
+            function_data=api_pb2.FunctionData(ranked_functions=ranked),
+            handle_metadata=api_pb2.FunctionHandleMetadata(function_name=function.function_name),
+        )
+
 
 def _id(kind: str, number: int) -> str:
     return f"{kind}-{number:022d}"
 
 
-def plane_for(kept: Deployed) -> type[plane.ControlPlane]:
-    """The emulator's control plane, which also takes deployments and keeps them in `kept`."""
+def _environment() -> Message:
+    settings = api_pb2.EnvironmentSettings(image_builder_version="2025.06")
+    metadata = api_pb2.EnvironmentMetadata(name="main", settings=settings)
+    return api_pb2.EnvironmentGetOrCreateResponse(environment_id=_id("en", 1), metadata=metadata)
 
-    class Taking(plane.ControlPlane):
-        """Answers what `App.deploy` calls; see `modal.runner`."""
 
-        async def AppGetByDeploymentName(self, stream: Stream[Any, Any]) -> None:  # noqa: N802 - the RPC's name
-            await self._answer(stream, lambda _: api_pb2.AppGetByDeploymentNameResponse())
+def _precreated(request: api_pb2.FunctionPrecreateRequest) -> Message:
+    return api_pb2.FunctionPrecreateResponse(
+        function_id=f"fu-{request.function_name}",
+        handle_metadata=api_pb2.FunctionHandleMetadata(function_name=request.function_name),
+    )
 
-        async def AppCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            await self._answer(stream, lambda _: api_pb2.AppCreateResponse(app_id=_id("ap", 1)))
 
-        async def AppHeartbeat(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            await self._answer(stream, lambda _: Empty())
+class Taking(plane.ControlPlane):
+    """The emulator's control plane, which also takes deployments, and keeps them in `kept`; see `modal.runner`."""
 
-        async def AppClientDisconnect(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            await self._answer(stream, lambda _: Empty())
+    def __init__(self, kept: Deployed, *args: Any) -> None:
+        super().__init__(*args)
+        self._kept = kept
 
-        async def AppPublish(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            def publish(request: api_pb2.AppPublishRequest) -> api_pb2.AppPublishResponse:
-                kept.published.append(request)
-                return api_pb2.AppPublishResponse(url=f"https://modal.test/{request.name}", deployed_at=1.0)
+    async def AppGetByDeploymentName(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda _request: api_pb2.AppGetByDeploymentNameResponse())
 
-            await self._answer(stream, publish)
+    async def AppCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(
+            stream, lambda _request: api_pb2.AppCreateResponse(app_id=_id("ap", len(self._kept.published) + 1))
+        )
 
-        async def EnvironmentGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            settings = api_pb2.EnvironmentSettings(image_builder_version="2025.06")
-            metadata = api_pb2.EnvironmentMetadata(name="main", settings=settings)
-            response = api_pb2.EnvironmentGetOrCreateResponse(environment_id=_id("en", 1), metadata=metadata)
-            await self._answer(stream, lambda _: response)
+    async def AppHeartbeat(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda _request: Empty())
 
-        async def VolumeGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            def create(request: api_pb2.VolumeGetOrCreateRequest) -> api_pb2.VolumeGetOrCreateResponse:
-                named = kept.volumes.setdefault(request.deployment_name, _id("vo", len(kept.volumes) + 1))
-                return api_pb2.VolumeGetOrCreateResponse(volume_id=named)
+    async def AppClientDisconnect(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda _request: Empty())
 
-            await self._answer(stream, create)
+    async def EnvironmentGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda _request: _environment())
 
-        async def SecretGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            def create(request: api_pb2.SecretGetOrCreateRequest) -> api_pb2.SecretGetOrCreateResponse:
-                named = _id("st", len(kept.secrets) + 1)
-                kept.secrets[named] = request
-                return api_pb2.SecretGetOrCreateResponse(secret_id=named)
+    async def MountBatchedCheckExistence(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda _request: api_pb2.MountBatchedCheckExistenceResponse())
 
-            await self._answer(stream, create)
+    async def MountPutFile(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda _request: api_pb2.MountPutFileResponse(exists=True))
 
-        async def ImageGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            def create(request: api_pb2.ImageGetOrCreateRequest) -> api_pb2.ImageGetOrCreateResponse:
-                named = _id("im", len(kept.images) + 1)
-                kept.images[named] = request.image
-                done = api_pb2.GenericResult(status=api_pb2.GenericResult.GENERIC_STATUS_SUCCESS)
-                return api_pb2.ImageGetOrCreateResponse(
-                    image_id=named,
-                    result=done,
-                    metadata=api_pb2.ImageMetadata(image_builder_version=request.builder_version),
-                )
+    async def FunctionPrecreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda request: _precreated(request))
 
-            await self._answer(stream, create)
+    async def ClassCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda _request: api_pb2.ClassCreateResponse(class_id=_id("cs", 1)))
 
-        async def MountBatchedCheckExistence(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            await self._answer(stream, lambda _: api_pb2.MountBatchedCheckExistenceResponse())
+    async def AppPublish(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda request: self._kept.publish(request))
 
-        async def MountPutFile(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            await self._answer(stream, lambda _: api_pb2.MountPutFileResponse(exists=True))
+    async def VolumeGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda request: self._kept.volume(request))
 
-        async def MountGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            def create(request: api_pb2.MountGetOrCreateRequest) -> api_pb2.MountGetOrCreateResponse:
-                named = _id("mo", len(kept.mounts) + 1)
-                kept.mounts[named] = [file.filename for file in request.files]
-                return api_pb2.MountGetOrCreateResponse(mount_id=named)
+    async def SecretGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda request: self._kept.secret(request))
 
-            await self._answer(stream, create)
+    async def ImageGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda request: self._kept.image(request))
 
-        async def FunctionPrecreate(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            def create(request: api_pb2.FunctionPrecreateRequest) -> api_pb2.FunctionPrecreateResponse:
-                named = f"fu-{request.function_name}"
-                return api_pb2.FunctionPrecreateResponse(
-                    function_id=named,
-                    handle_metadata=api_pb2.FunctionHandleMetadata(function_name=request.function_name),
-                )
+    async def MountGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda request: self._kept.mount(request))
 
-            await self._answer(stream, create)
-
-        async def FunctionCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            def create(request: api_pb2.FunctionCreateRequest) -> api_pb2.FunctionCreateResponse:
-                function = request.function
-                if request.HasField("function_data") and request.function_data.ranked_functions:
-                    function = request.function_data.ranked_functions[0].function
-                kept.functions[function.function_name] = function
-                ranked = [api_pb2.FunctionData.RankedFunction(rank=0, function=function)]
-                return api_pb2.FunctionCreateResponse(
-                    function_id=request.existing_function_id,
-                    function_data=api_pb2.FunctionData(ranked_functions=ranked),
-                    handle_metadata=api_pb2.FunctionHandleMetadata(function_name=function.function_name),
-                )
-
-            await self._answer(stream, create)
-
-        async def ClassCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
-            await self._answer(stream, lambda _: api_pb2.ClassCreateResponse(class_id=_id("cs", 1)))
-
-    return Taking
+    async def FunctionCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
+        await self._answer(stream, lambda request: self._kept.function(request))
 
 
 @contextmanager
 def taking_deployments(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     """Lead the SDK of this process to a workspace that apps can be deployed to, and show what came."""
     kept = Deployed()
-    monkeypatch.setattr(server, "ControlPlane", plane_for(kept))
+    monkeypatch.setattr(server, "ControlPlane", partial(Taking, kept))
     with server.running() as address:
         for name, value in address.environment().items():
             monkeypatch.setenv(name, value)

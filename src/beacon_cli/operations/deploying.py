@@ -29,7 +29,7 @@ DOWNLOAD = "download"
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """One region's app. `url` is its page at Modal; `weights` what became of each model's, if they were fetched."""
+    """One region's app. `url` is its page at Modal, `weights` what became of each model's, if fetched."""
 
     region: str
     app: str
