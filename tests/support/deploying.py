@@ -124,28 +124,28 @@ class Taking(plane.ControlPlane):
         await self._answer(stream, lambda _request: api_pb2.MountPutFileResponse(exists=True))
 
     async def FunctionPrecreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
-        await self._answer(stream, lambda request: _precreated(request))
+        await self._answer(stream, _precreated)
 
     async def ClassCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
         await self._answer(stream, lambda _request: api_pb2.ClassCreateResponse(class_id=_id("cs", 1)))
 
     async def AppPublish(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
-        await self._answer(stream, lambda request: self._kept.publish(request))
+        await self._answer(stream, self._kept.publish)
 
     async def VolumeGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
-        await self._answer(stream, lambda request: self._kept.volume(request))
+        await self._answer(stream, self._kept.volume)
 
     async def SecretGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
-        await self._answer(stream, lambda request: self._kept.secret(request))
+        await self._answer(stream, self._kept.secret)
 
     async def ImageGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
-        await self._answer(stream, lambda request: self._kept.image(request))
+        await self._answer(stream, self._kept.image)
 
     async def MountGetOrCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
-        await self._answer(stream, lambda request: self._kept.mount(request))
+        await self._answer(stream, self._kept.mount)
 
     async def FunctionCreate(self, stream: Stream[Any, Any]) -> None:  # noqa: D102, N802 - the RPC's name says it
-        await self._answer(stream, lambda request: self._kept.function(request))
+        await self._answer(stream, self._kept.function)
 
 
 @contextmanager
