@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from beacon_cli.events import Event
 from beacon_cli.model import Deployed, Execution, Model, Outcome, PoolStanding, Region, Window
@@ -337,4 +337,22 @@ class Display(Listener, Protocol):
         """`event` has happened and `standings` hold it. Raises nothing; waits only for a reader far behind.
 
         The same `standings` object is given each time; it is read here and between calls, never changed.
+        """
+
+
+class Deployer(Protocol):
+    """Brings the apps of files to a provider, and calls what they are prepared with."""
+
+    async def deploy(self, file: str) -> str:
+        """Deploy the app of a file; the address of its page at the provider.
+
+        Raises:
+            StartError: the file cannot be run, or the provider does not take the app; the text says why.
+        """
+
+    async def call(self, app: str, function: str) -> Any:
+        """Call a function of a deployed app without arguments; what it gave, unchecked.
+
+        Raises:
+            StartError: it cannot be called, or failed.
         """

@@ -15,6 +15,8 @@ from beacon_cli.behaviour.script import Effect, Rule
 from beacon_cli.behaviour.timing import Asked, draw
 
 MARK = "[rehearsal]"
+ENGINE = "rehearsal"
+"""What a rehearsal's answers name where those of the apps name what made their text."""
 REFUSING = "qwen"
 """A model whose id contains this refuses the sensitive questions."""
 
@@ -146,6 +148,10 @@ def reply(seed: int, asked: Asked, served: Served, rule: Rule | None) -> Any:
     body: dict[str, Any] = {
         **_about(asked, served),
         "inference_time": round(served.generation, 3),
+        "prompt_tokens": max(1, len(asked.system_prompt + asked.prompt) // 4),
+        "engine": ENGINE,
+        "execution_id": asked.key,
+        "attempt": asked.attempt,
         "synthetic": True,
     }
     if rule and effect is Effect.MODEL_ERROR:
@@ -159,6 +165,7 @@ def reply(seed: int, asked: Asked, served: Served, rule: Rule | None) -> Any:
     return {
         "status": "success",
         "response": response,
+        "finish_reason": "stop",
         "tokens_generated": max(1, len(response) // 4),
         "gpu_memory_used": memory,
         **body,
