@@ -177,14 +177,21 @@ def refusal(caps: Caps, request: Request, lost: int) -> str:
     region, most, hourly = request.region, min(caps.gpus_per_region, caps.gpus_total), caps.executions_per_hour
     if lost >= POISON:
         return (
-            f"run {request.run_id} is set aside in region {region}: {lost} processes that carried it there died."
-            f" Find out why, then: beacon queue release {request.run_id}"
+            f"run {request.run_id} is set aside in region {region}: {lost} processes in a row died there with"
+            f" nothing done. Find out why, then: beacon queue release {request.run_id}"
         )
     if request.gpus > most:
         return f"region {region} has {most} GPUs, and the job needs {request.gpus} at once"
     if hourly is not None and request.executions > hourly:
         return f"{request.executions} executions in region {region}, and a user may ask {hourly} in an hour"
     return ""
+
+
+def excess(ticket: Ticket, pools: Mapping[str, int]) -> str:
+    """Why a lease may not hold these pools; empty if it may."""
+    if (wanted := sum(pools.values())) <= ticket.gpus:
+        return ""
+    return f"the turn in region {ticket.region} has {ticket.gpus} GPUs, and its pools would hold {wanted}"
 
 
 def ticket(request: Request, caps: Caps, *, number: int, entered: float, now: float, at: float) -> Ticket:

@@ -188,10 +188,12 @@ class Store(Protocol):
 
         A ticket that is taken up gets the new holder and keeps its place and its calls; with its turn it gets a
         new token too. A lease whose holder never gave it back counts as one more holder that the run has lost
-        there; after `POISON` of them the run is refused until `release`. Refused, too, is what could never be
-        granted: more GPUs than the caps, more executions than a user may ask in an hour. A user who has as many
-        runs waiting as the caps allow gets `NotYet`; so does a run whose lease is too small for the request, or is
-        being reclaimed. The same holder asking again gets what it has.
+        there, in a row: those of before do not count if an execution has ended since, as `note` said or as fewer
+        executions say than the lease was asked for. After `POISON` of them the run is refused until `release`. A
+        holder that enters is not lost, whatever was made of its lease while it stood still. Refused, too, is what
+        could never be granted: more GPUs than the caps, more executions than a user may ask in an hour. A user who
+        has as many runs waiting as the caps allow gets `NotYet`; so does a run whose lease is too small for the
+        request, or is being reclaimed. The same holder asking again gets what it has.
         """
 
     def claim(self, ticket: int, holder: str) -> Answer:
@@ -208,7 +210,11 @@ class Store(Protocol):
         """
 
     def hold(self, ticket: int, token: int, pools: Mapping[str, int]) -> bool:
-        """From now on the lease reserves its GPUs for these pools. False: it is no lease any more."""
+        """From now on the lease reserves its GPUs for these pools. False: it is no lease any more.
+
+        Raises:
+            QueueError: the pools may hold more GPUs than the lease was granted. Nothing has changed.
+        """
 
     def note(
         self,
@@ -219,13 +225,23 @@ class Store(Protocol):
         ended: Collection[str] = (),
         question: str | None = None,
         working: Collection[str] | None = None,
+        progressed: bool = False,
     ) -> bool:
-        """Calls placed and ended under a lease, and what it is at where that changed. False: no lease any more."""
+        """Calls placed and ended under a lease, and what it is at where that changed. False: no lease any more.
+
+        `progressed`: executions have come to their end; the holders that the run has lost so far do not count.
+        """
 
     def leave(self, ticket: int, token: int, part: Part, warm: Mapping[str, int]) -> bool:
         """Give a turn back; these pools may have containers still. False: it is no lease any more.
 
         A ticket that waits (token 0) leaves without counting as done.
+        """
+
+    def abandon(self, ticket: int, token: int) -> bool:
+        """Leave a lease, with its calls, to whoever reclaims it, at once. False: it is no lease any more.
+
+        Its holder has done nothing under it, and does not count as lost.
         """
 
     def cancel(self, run_id: str, region: str | None, by: str) -> tuple[str, ...]:
@@ -246,7 +262,7 @@ class Store(Protocol):
     def reclaimed(self, ticket: int, holder: str, warm: Mapping[str, int]) -> bool:
         """All calls of a dead lease are known to have ended: free its GPUs but those of these pools.
 
-        Counts as one holder that its run has lost. False: the duty is no longer this holder's.
+        Its holder counts as lost by its run, see `enter`. False: the duty is no longer this holder's.
         """
 
     def gone(self, idle: Warm) -> None:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 POISON = 3
-"""How many of its holders a run may lose in a region before it is set aside there."""
+"""So many holders in a row, with nothing done between, a run may lose in a region: then it is set aside there."""
 
 
 class Priority(StrEnum):
@@ -107,6 +107,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     working: tuple[str, ...] = ()
     """The models in flight."""
     cancelled_by: str = ""
+    worker: str = ""
+    """The holder whose death counts against the run if the lease is reclaimed; empty: nobody's."""
 
     @property
     def is_active(self) -> bool:

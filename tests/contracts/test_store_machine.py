@@ -164,14 +164,20 @@ class Machine(RuleBasedStateMachine):
     @rule(
         which=PICKS, is_late=SOMETIMES, placed=st.lists(st.sampled_from("cdef"), max_size=3),
         ended=st.lists(st.sampled_from("cdef"), max_size=2), question=st.sampled_from([None, "", "q1"]),
-        working=st.sampled_from([None, (), ("m1", "m2")]), pools=POOLS,
+        working=st.sampled_from([None, (), ("m1", "m2")]), progressed=SOMETIMES, pools=POOLS,
     )  # fmt: skip
     def say(self, which: int, pools: Mapping[str, int], *, is_late: bool, **said: Any) -> None:
-        """A lease says what it is at, and goes on to other models within its GPUs."""
+        """A lease says what it is at, and would go on to other models, within its GPUs or not."""
         mine = self.pick(which, TicketState.HOLDING)
         self.all("note", ticket=mine.id, token=mine.token + is_late, **said)
-        if sum(pools.values()) <= mine.gpus:
-            self.all("hold", pools, ticket=mine.id, token=mine.token + is_late)
+        self.all("hold", pools, ticket=mine.id, token=mine.token + is_late)
+
+    @precondition(lambda self: self.tickets)
+    @rule(which=PICKS, is_late=SOMETIMES)
+    def abandon(self, which: int, *, is_late: bool) -> None:
+        """A lease is left to whoever reclaims it."""
+        mine = self.pick(which, TicketState.HOLDING)
+        self.all("abandon", ticket=mine.id, token=mine.token + is_late)
 
     @precondition(lambda self: self.tickets)
     @rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -31,7 +31,7 @@ class _MemoryTables:
         self._tickets: dict[int, Ticket] = {}
         self._tallies: dict[str, Tally] = {}
         self._warm: dict[tuple[str, str], Warm] = {}
-        self._lost: dict[tuple[str, str], int] = {}
+        self._lost: dict[tuple[str, str], tuple[str, ...]] = {}
         self._failures: dict[tuple[str, str], tuple[FailedExecution, ...]] = {}
         self._asked: list[tuple[str, float, int]] = []
         self._log: list[LogEntry] = []
@@ -112,12 +112,12 @@ class _MemoryTables:
     def remove_warm(self, region: str, pool: str) -> None:
         del self._warm[region, pool]
 
-    def lost(self) -> dict[tuple[str, str], int]:
+    def lost(self) -> dict[tuple[str, str], tuple[str, ...]]:
         return dict(self._lost)
 
-    def set_lost(self, run_id: str, region: str, count: int) -> None:
-        self._lost[run_id, region] = count
-        if not count:
+    def set_lost(self, run_id: str, region: str, holders: Sequence[str]) -> None:
+        self._lost[run_id, region] = tuple(holders)
+        if not holders:
             del self._lost[run_id, region]
 
     def failures(self) -> list[FailedExecution]:

@@ -49,7 +49,7 @@ from beacon_cli.tickets import (
     Warm,
 )
 
-FORM = 1
+FORM = 2
 """The form of the store. One with a higher number is refused and left untouched."""
 _SCRIPTS = ("tables.lua", "granting.lua", "store.lua", "reading.lua")
 T = TypeVar("T")
@@ -212,7 +212,12 @@ class RedisStore:
 
     def hold(self, ticket: int, token: int, pools: Mapping[str, int]) -> bool:
         """See `ports.Store.hold`."""
-        return self._ask(bool, "hold", {"ticket": ticket, "token": token, "pools": dict(pools)})
+        answer = self._call("hold", {"ticket": ticket, "token": token, "pools": dict(pools)})
+        with self._link.explained():
+            held = msgspec.json.decode(answer, type=bool | str)
+        if isinstance(held, str):
+            raise QueueError(held)
+        return held
 
     def note(
         self,
@@ -223,6 +228,7 @@ class RedisStore:
         ended: Collection[str] = (),
         question: str | None = None,
         working: Collection[str] | None = None,
+        progressed: bool = False,
     ) -> bool:
         """See `ports.Store.note`."""
         said = {
@@ -232,6 +238,7 @@ class RedisStore:
             "ended": list(ended),
             "question": question,
             "working": None if working is None else list(working),
+            "progressed": progressed,
         }
         return self._ask(bool, "note", said)
 
@@ -249,6 +256,10 @@ class RedisStore:
         # What a model said may hold lone surrogates, which json alone can write.
         failures = json.dumps(msgspec.to_builtins(part.failures)).encode()
         return self._ask(bool, "leave", said, service, failures)
+
+    def abandon(self, ticket: int, token: int) -> bool:
+        """See `ports.Store.abandon`."""
+        return self._ask(bool, "abandon", {"ticket": ticket, "token": token})
 
     def cancel(self, run_id: str, region: str | None, by: str) -> tuple[str, ...]:
         """See `ports.Store.cancel`."""

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ _REMEDIES = (
 )
 """What helps, by the beginning of SQLite's name of an error."""
 
-VERSION = 1
+VERSION = 2
 """The form of the file. A file with a higher number is refused and left untouched."""
 
 _PATIENCE = 10.0
@@ -57,13 +57,26 @@ CREATE INDEX tickets_user ON tickets (user);
 CREATE INDEX tickets_holder ON tickets (holder);
 CREATE TABLE tallies (region TEXT PRIMARY KEY, record BLOB) WITHOUT ROWID;
 CREATE TABLE warm (region TEXT, pool TEXT, record BLOB, PRIMARY KEY (region, pool)) WITHOUT ROWID;
-CREATE TABLE lost (run_id TEXT, region TEXT, count INTEGER, PRIMARY KEY (run_id, region)) WITHOUT ROWID;
+CREATE TABLE lost (run_id TEXT, region TEXT, holder TEXT);
+CREATE INDEX lost_run ON lost (run_id, region);
 CREATE TABLE failures (run_id TEXT, region TEXT, execution TEXT, at REAL, record BLOB);
 CREATE INDEX failures_run ON failures (run_id, region);
 CREATE TABLE asked (user TEXT, at REAL, executions INTEGER);
 CREATE INDEX asked_user ON asked (user, at);
 CREATE TABLE log (seq INTEGER PRIMARY KEY, record BLOB);
 """
+_STEPS = {
+    1: """
+ALTER TABLE lost RENAME TO counted;
+CREATE TABLE lost (run_id TEXT, region TEXT, holder TEXT);
+CREATE INDEX lost_run ON lost (run_id, region);
+WITH RECURSIVE each(run_id, region, nth) AS (
+  SELECT run_id, region, count FROM counted UNION ALL SELECT run_id, region, nth - 1 FROM each WHERE nth > 1
+) INSERT INTO lost SELECT run_id, region, 'nameless ' || nth FROM each;
+DROP TABLE counted;
+""",
+}
+"""What makes a file of the next form out of one of this form."""
 
 
 def store(
@@ -226,15 +239,16 @@ class _SqliteTables:
     def remove_warm(self, region: str, pool: str) -> None:
         self._base.execute("DELETE FROM warm WHERE region = ? AND pool = ?", (region, pool))
 
-    def lost(self) -> dict[tuple[str, str], int]:
-        rows = self._base.execute("SELECT run_id, region, count FROM lost")
-        return {(run_id, region): count for run_id, region, count in rows}
+    def lost(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        lost: dict[tuple[str, str], tuple[str, ...]] = {}
+        for run_id, region, holder in self._base.execute("SELECT run_id, region, holder FROM lost ORDER BY rowid"):
+            lost[run_id, region] = (*lost.get((run_id, region), ()), holder)
+        return lost
 
-    def set_lost(self, run_id: str, region: str, count: int) -> None:
-        if count:
-            self._base.execute("INSERT OR REPLACE INTO lost VALUES (?, ?, ?)", (run_id, region, count))
-        else:
-            self._base.execute("DELETE FROM lost WHERE run_id = ? AND region = ?", (run_id, region))
+    def set_lost(self, run_id: str, region: str, holders: Sequence[str]) -> None:
+        self._base.execute("DELETE FROM lost WHERE run_id = ? AND region = ?", (run_id, region))
+        rows = ((run_id, region, holder) for holder in holders)
+        self._base.executemany("INSERT INTO lost VALUES (?, ?, ?)", rows)
 
     def failures(self) -> list[FailedExecution]:
         rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution, run_id, region")
@@ -269,9 +283,11 @@ class _SqliteTables:
         if version > VERSION:
             raise StoreError(f"queue {self._path} was written by a newer beacon: use that one")
         with self.transaction():
-            if self._one("PRAGMA user_version")[0] == 0:
-                for statement in _SCHEMA.split(";"):
+            version = self._one("PRAGMA user_version")[0]  # another process may have been here in between
+            for script in [_SCHEMA] if version == 0 else [_STEPS[each] for each in range(version, VERSION)]:
+                for statement in script.split(";"):
                     self._base.execute(statement)
+            if version != VERSION:
                 self._base.execute(f"PRAGMA user_version = {VERSION}")
             boot = _boot_id()
             if self._fact("boot") != boot:

@@ -83,10 +83,13 @@ class TabledStore:
             mine = next(iter(self._tables.tickets(run_id=request.run_id, region=request.region)), None)
             if mine is not None and mine.holder == request.holder and mine.state is not TicketState.RECLAIMING:
                 return Entered(mine.id, mine.token)
+            self._found_alive(request)
             if mine is not None and mine.state is TicketState.HOLDING:
+                if request.executions < mine.executions:
+                    self._tables.set_lost(mine.run_id, mine.region, ())
                 self._lose(mine)
-            lost = self._tables.lost().get((request.run_id, request.region), 0)
-            if reason := granting.refusal(caps, request, lost):
+            lost = self._lost(request.run_id, request.region)
+            if reason := granting.refusal(caps, request, len(lost)):
                 if mine is not None:
                     self._let_die(mine, reason)
                 return Refused(reason)
@@ -132,6 +135,8 @@ class TabledStore:
             mine = self._lease(ticket, token)
             if mine is None:
                 return False
+            if reason := granting.excess(mine, pools):
+                raise QueueError(reason)
             self._tell_of(LogKind.POOLS, self._put(mine, pools=dict(pools)))
             return True
 
@@ -144,6 +149,7 @@ class TabledStore:
         ended: Collection[str] = (),
         question: str | None = None,
         working: Collection[str] | None = None,
+        progressed: bool = False,
     ) -> bool:
         """See `ports.Store.note`."""
         with self._tables.transaction(durable=False):
@@ -157,6 +163,8 @@ class TabledStore:
                 question=mine.question if question is None else question,
                 working=mine.working if working is None else tuple(working),
             )
+            if progressed:
+                self._tables.set_lost(mine.run_id, mine.region, ())
             return True
 
     def leave(self, ticket: int, token: int, part: Part, warm: Mapping[str, int]) -> bool:
@@ -168,6 +176,15 @@ class TabledStore:
             self._remove(mine, LogKind.LEFT, warm, detail=part.how)
             if mine.is_active:
                 self._count(mine, part)
+            return True
+
+    def abandon(self, ticket: int, token: int) -> bool:
+        """See `ports.Store.abandon`."""
+        with self._tables.transaction(durable=False):
+            mine = self._lease(ticket, token)
+            if mine is None:
+                return False
+            self._let_die(self._put(mine, worker=""), "")
             return True
 
     def cancel(self, run_id: str, region: str | None, by: str) -> tuple[str, ...]:
@@ -221,7 +238,7 @@ class TabledStore:
         with self._tables.transaction():
             regions = [region for run, region in self._tables.lost() if run == run_id]
             for region in regions:
-                self._tables.set_lost(run_id, region, 0)
+                self._tables.set_lost(run_id, region, ())
             if regions:
                 self._tell(LogKind.RELEASED, run_id=run_id)
             return bool(regions)
@@ -235,8 +252,8 @@ class TabledStore:
         """See `ports.Store.set_aside`."""
         with self._tables.transaction(writes=False):
             aside: dict[str, tuple[str, ...]] = {}
-            for (run_id, region), count in sorted(self._tables.lost().items()):
-                if count >= POISON:
+            for (run_id, region), holders in sorted(self._tables.lost().items()):
+                if len(holders) >= POISON:
                     aside[run_id] = (*aside.get(run_id, ()), region)
             return aside
 
@@ -327,6 +344,7 @@ class TabledStore:
             executions=request.executions,
             expires=self._clock() + self._caps().lease_seconds,
             cancelled_by="",
+            worker=request.holder if token else "",
         )
         self._tell_of(LogKind.INHERITED, mine)
         return Entered(mine.id, token)
@@ -342,7 +360,13 @@ class TabledStore:
         for each in self._tables.warm():
             if granting.takes_over(mine, each):
                 self._tables.remove_warm(each.region, each.pool)
-        granted = self._put(mine, state=TicketState.HOLDING, token=self._tables.number(), started_at=self._wall())
+        granted = self._put(
+            mine,
+            state=TicketState.HOLDING,
+            token=self._tables.number(),
+            started_at=self._wall(),
+            worker=mine.holder,
+        )
         self._tables.add_asked(mine.user, self._clock(), mine.executions)
         self._tell_of(LogKind.GRANTED, granted, passed=passed)
         return Granted(granted.token)
@@ -371,11 +395,21 @@ class TabledStore:
             ),
         )
         self._tables.put_failures(mine.run_id, mine.region, part.failures)
-        self._tables.set_lost(mine.run_id, mine.region, 0)
+        self._tables.set_lost(mine.run_id, mine.region, ())
+
+    def _lost(self, run_id: str, region: str) -> tuple[str, ...]:
+        return self._tables.lost().get((run_id, region), ())
 
     def _lose(self, ticket: Ticket) -> None:
-        lost = self._tables.lost().get((ticket.run_id, ticket.region), 0)
-        self._tables.set_lost(ticket.run_id, ticket.region, lost + 1)
+        lost = self._lost(ticket.run_id, ticket.region)
+        if ticket.worker and ticket.worker not in lost:
+            self._tables.set_lost(ticket.run_id, ticket.region, (*lost, ticket.worker))
+
+    def _found_alive(self, request: Request) -> None:
+        lost = self._lost(request.run_id, request.region)
+        if request.holder in lost:
+            left = [each for each in lost if each != request.holder]
+            self._tables.set_lost(request.run_id, request.region, left)
 
     def _sweep(self) -> None:
         """Take away what waits and was not renewed in time."""

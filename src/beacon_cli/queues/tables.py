@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -91,11 +91,11 @@ class Tables(Protocol):
     def remove_warm(self, region: str, pool: str) -> None:
         """Forget a warm pool."""
 
-    def lost(self) -> dict[tuple[str, str], int]:
-        """How many holders each run (by id) has lost in each region."""
+    def lost(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The holders that each run (by id) has lost in each region, in a row."""
 
-    def set_lost(self, run_id: str, region: str, count: int) -> None:
-        """How many it has lost now."""
+    def set_lost(self, run_id: str, region: str, holders: Sequence[str]) -> None:
+        """Those that it has lost by now."""
 
     def failures(self) -> list[FailedExecution]:
         """The executions that failed for good, by time, id, run and region."""

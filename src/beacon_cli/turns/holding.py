@@ -57,6 +57,7 @@ class HeldTurn:
         """The calls that are not known to have ended."""
         self._placed: list[str] = []
         self._done: list[str] = []
+        self._has_progressed = False
         self._question = ""
         self._working: dict[str, str] = {}
         self._noting = anyio.Lock()
@@ -119,17 +120,24 @@ class HeldTurn:
         self._placed.append(call_id)
         await self.note()
 
-    def finished(self, execution: str, call_id: str | None) -> None:
-        """An attempt has ended, and its call with it; the store is told with the next call."""
+    def finished(self, execution: str, call_id: str | None, *, for_good: bool) -> None:
+        """An attempt has ended, and its call with it, its execution too if `for_good`; the store is told soon."""
         self._working.pop(execution, None)
+        self._has_progressed |= for_good
         if call_id is not None:
             self.open.discard(call_id)
             self._done.append(call_id)
 
+    async def tell(self) -> None:
+        """Tell the store what has ended, if it does not know."""
+        if self._over is None and (self._done or self._has_progressed):
+            await self.note()
+
     async def note(self) -> None:
         """Tell the store what it does not know yet. What cannot be told now is told with the next call."""
         async with self._noting:
-            placed, done = list(self._placed), list(self._done)
+            placed, done, has_progressed = list(self._placed), list(self._done), self._has_progressed
+            self._has_progressed = False
             tell = partial(
                 self._store.note,
                 self.ticket,
@@ -138,10 +146,12 @@ class HeldTurn:
                 ended=done,
                 question=self._question,
                 working=tuple(dict.fromkeys(self._working.values())),
+                progressed=has_progressed,
             )
             try:
                 is_ours = await to_thread.run_sync(tell)
             except StoreError:
+                self._has_progressed |= has_progressed
                 return
             del self._placed[: len(placed)], self._done[: len(done)]
             if not is_ours:

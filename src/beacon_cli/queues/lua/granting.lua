@@ -254,12 +254,17 @@ local function judge(scene, ticket)
   return nil, passed_by(scene, ticket)
 end
 
+-- Why a lease may not hold pools of so many GPUs.
+local function excess(ticket, wanted)
+  return "the turn in region " .. ticket.region .. " has " .. ticket.gpus .. " GPUs, and its pools would hold " .. wanted
+end
+
 -- Why a request could never be granted, or not again after `holders` lost by its run; nil if it could be.
 local function refusal(caps, request, holders)
   local region, most = request.region, math.min(caps.gpus_per_region, caps.gpus_total)
   if holders >= POISON then
     return "run " .. request.run_id .. " is set aside in region " .. region .. ": " .. holders
-      .. " processes that carried it there died. Find out why, then: beacon queue release " .. request.run_id
+      .. " processes in a row died there with nothing done. Find out why, then: beacon queue release " .. request.run_id
   end
   if request.gpus > most then
     return "region " .. region .. " has " .. most .. " GPUs, and the job needs " .. request.gpus .. " at once"

@@ -9,7 +9,7 @@ end
 function operations.set_aside()
   local aside, fields = {}, call("HGETALL", LOST)
   for place = 1, #fields, 2 do
-    if tonumber(fields[place + 1]) >= POISON then
+    if #cjson.decode(fields[place + 1]) >= POISON then
       aside[#aside + 1] = fields[place]
     end
   end

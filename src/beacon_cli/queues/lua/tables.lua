@@ -8,7 +8,7 @@
 --   waits, active   ids by `expires`: of those that wait, of those that reserve GPUs; each ticket is in one of them
 --   waiting:REGION  ids by `rank`: those that wait and are not cancelled; `waited`: the regions with any
 --   run:R holder:H  ids; user:U: id → run
---   warm lost       JSON of [region, pool] → record; JSON of [run, region] → count
+--   warm lost       JSON of [region, pool] → record; JSON of [run, region] → JSON of holders
 --   failures        JSON of [run, region] → list as the holder wrote it
 --   tally:REGION services:REGION asked:USER   counts; turns of the past; executions by time; `tallied`, `paused`: regions
 --   log             one record an entry, in order
@@ -296,14 +296,14 @@ local function remove_warm(region, pool)
 end
 
 local function lost(run_id, region)
-  return tonumber(call("HGET", LOST, pair(run_id, region)) or 0)
+  return cjson.decode(call("HGET", LOST, pair(run_id, region)) or "[]")
 end
 
 local function set_lost(run_id, region, holders)
-  if holders == 0 then
+  if #holders == 0 then
     call("HDEL", LOST, pair(run_id, region))
   else
-    call("HSET", LOST, pair(run_id, region), holders)
+    call("HSET", LOST, pair(run_id, region), array(holders))
   end
 end
 
