@@ -164,7 +164,7 @@ class TestLosses:
         admin = client.Redis.from_url(shared.url)
         with opened(shared.url, hands, queue) as store:
             turn(store, "a")
-            admin.hset(f"beacon:{{{queue}}}:meta", "form", "2")
+            admin.hset(f"beacon:{{{queue}}}:meta", "form", "999")
             keys = sorted(admin.keys(f"beacon:{{{queue}}}:*"))
             before = [admin.dump(key) for key in keys]
             for act in (store.snapshot, store.log, lambda: store.renew("host:a"), lambda: enter(store, "b")):
