@@ -116,7 +116,7 @@ async def _in_turn(region: Region, crew: _Crew) -> None:
             else:
                 waited = crew.clock() - asked
                 await crew.emit(ev.RegionStarted(at=crew.clock(), region=region.id, waited=waited))
-                over = await _RegionWork(region, crew).carry_out(groups, turn)
+                over = await _RegionWork(region, crew, turn).carry_out(groups)
         if over is not None:
             await crew.emit(ev.TurnLost(at=crew.clock(), region=region.id, reason=over.reason, final=over.final))
     if over is None:
@@ -175,9 +175,10 @@ def _lost(call_id: str | None) -> Failed:
 class _RegionWork:
     """One region's way through its part of the plan."""
 
-    def __init__(self, region: Region, crew: _Crew) -> None:
+    def __init__(self, region: Region, crew: _Crew, turn: Turn) -> None:
         spec = crew.plan.spec
         self._region = region
+        self._turn = turn
         self._crew = crew
         self._retry = spec.retry
         self._timeout = spec.limits.timeout
@@ -187,19 +188,19 @@ class _RegionWork:
         self._breaker = policy.Breaker(spec.breaker)
         self._given_up = anyio.Event()
 
-    async def carry_out(self, groups: Iterable[Group], turn: Turn) -> Over | None:
+    async def carry_out(self, groups: Iterable[Group]) -> Over | None:
         """Work through the groups as long as the turn lasts; says why it ended, if it did before the work."""
         over: Over | None = None
 
         async def watch(work: CancelScope) -> None:
             nonlocal over
-            over = await turn.over()
+            over = await self._turn.over()
             work.cancel()
 
         async with anyio.create_task_group() as group:
             group.start_soon(watch, group.cancel_scope)
             for each in groups:
-                await turn.admit(each.models, fresh=each.is_fresh)
+                await self._turn.admit(each.models, fresh=each.is_fresh)
                 await self._group(each)
             group.cancel_scope.cancel()
             return None
@@ -310,7 +311,7 @@ class _RegionWork:
                 if trial.call_id is not None:
                     outcome = await crew.executor.collect(execution, trial.call_id)
                 else:
-                    outcome = await crew.executor.attempt(execution, trial.number, placed)
+                    outcome = await crew.executor.attempt(execution, trial.number, placed, self._turn.holds)
         except BaseException as error:
             with CancelScope(shield=True):
                 ended = await self._end(trial)

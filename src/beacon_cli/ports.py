@@ -34,6 +34,15 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None]]
 """Says what happened. Returns once the event is on disk and every listener has been told."""
 
 
+MayPlace: TypeAlias = Callable[[], bool]
+"""Whether a request may leave at this moment. Any thread may ask; the answer comes at once."""
+
+
+def always() -> bool:
+    """There is nothing that a request would have to wait for."""
+    return True
+
+
 class Executor(Protocol):
     """Makes attempts. One for each run, open for as long as its owner's `async with` lasts."""
 
@@ -45,8 +54,13 @@ class Executor(Protocol):
                 line names everything that is missing and says what to do.
         """
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(
+        self, execution: Execution, number: int, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome:
         """Ask once and wait for the outcome, however long it takes: the engine owns the time limit.
+
+        Whose calls take GPUs of the workspace asks `may_place` as late as it can before the request leaves; what
+        may not leave is `Failed` with kind `interrupted`, was not placed and may be tried again.
 
         `placed(call_id)` is awaited exactly once, as soon as the provider has taken the call and before the
         wait, and cannot be skipped by a cancellation that comes between the two. An attempt that was never taken
@@ -131,6 +145,12 @@ class Turn(Protocol):
 
     async def over(self) -> Over:
         """Wait until the turn is over, if that comes before its work is done; says why."""
+
+    def holds(self) -> bool:
+        """Whether the turn is known to last, by a clock that counts the time in which the process stood still.
+
+        Any thread may ask; the answer comes at once.
+        """
 
     async def admit(self, models: Sequence[Model], *, fresh: bool) -> None:
         """Return once these models may have containers: at most as many as the region has GPUs.

@@ -12,7 +12,7 @@ from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.model import Model, Region
 from beacon_cli.ports import Over, Store
-from beacon_cli.tickets import Entered, FailedExecution, TicketState
+from beacon_cli.tickets import Entered, FailedExecution, Order, TicketState
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 
@@ -72,6 +72,12 @@ class HeldTurn:
         """Why it is over; None while it lasts."""
         return self._over
 
+    def holds(self) -> bool:
+        """See `ports.Turn.holds`."""
+        # In this order: a renewal in between, of a turn that is another's by now, says so in its orders.
+        is_trusted = self._renewal.is_trusted
+        return self._over is None and is_trusted and self._is_ours()
+
     def end(self, over: Over) -> None:
         """It is over. The first reason stands."""
         self._over = self._over or over
@@ -106,13 +112,22 @@ class HeldTurn:
 
     def heed(self) -> None:
         """Look at what the last renewal said of this turn."""
-        if self._renewal.renewed_at <= self._since:
-            return  # it was granted after that
-        order = self._renewal.orders.get(self.ticket)
-        if order is None or order.token != self.token or order.state is not TicketState.HOLDING:
+        if not self._is_ours():
             self.end(Over(LOST, final=False))
-        elif order.cancelled_by:
+        elif (order := self._order) is not None and order.cancelled_by:
             self.end(Over(f"cancelled by {order.cancelled_by}", final=True))
+
+    @property
+    def _order(self) -> Order | None:
+        """What the last renewal said of this turn; None: it was granted after that, or is gone."""
+        return self._renewal.orders.get(self.ticket) if self._renewal.renewed_at > self._since else None
+
+    def _is_ours(self) -> bool:
+        """Whether the turn is not known to be another's."""
+        if self._renewal.renewed_at <= self._since:
+            return True  # it was granted after that
+        order = self._renewal.orders.get(self.ticket)
+        return order is not None and order.token == self.token and order.state is TicketState.HOLDING
 
     async def placed(self, call_id: str) -> None:
         """A call is under way. Returns once the store knows, or cannot be reached for now."""

@@ -27,9 +27,10 @@ from beacon_cli.executors.modal import calls
 from beacon_cli.executors.modal.border import line, start_error, told
 from beacon_cli.executors.modal.bridge import theirs
 from beacon_cli.executors.modal.containers import ModalContainers
+from beacon_cli.executors.modal.gate import Gate, Withheld
 from beacon_cli.executors.modal.pools import Handle, Pool, Unfound, find
 from beacon_cli.model import ErrorKind, Execution, Failed, Limits, ModalTarget, Model, Outcome, Region, Sampling
-from beacon_cli.ports import Placed
+from beacon_cli.ports import MayPlace, Placed, always
 
 _SPAWN_LIMIT = 60.0
 
@@ -61,6 +62,7 @@ class ModalExecutor:
         self._stack = AsyncExitStack()
         self._client: modal.Client
         self._containers: ModalContainers
+        self._gate: Gate
 
     async def __aenter__(self) -> Self:
         # Read by the SDK at each use. What the user has set holds.
@@ -72,6 +74,7 @@ class ModalExecutor:
                 await self._reach()
                 await self._connect()
                 self._containers = ModalContainers(self._target, self._client)
+                self._gate = Gate(self._client)
         except BaseException as error:
             await self.__aexit__(None, None, None)
             if isinstance(error, TimeoutError):
@@ -110,7 +113,9 @@ class ModalExecutor:
             names = ", ".join(sorted(missing))
             raise StartError(f"not deployed on Modal: {names}; `modal deploy` each app, then run again")
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(
+        self, execution: Execution, number: int, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome:
         """Spawn one call and wait for it; see `ports.Executor.attempt`.
 
         An argument whose value the job does not set (null) is left out: the remote default holds.
@@ -121,7 +126,11 @@ class ModalExecutor:
         arguments = {name: value for name, value in filled.items() if value is not None}
         with anyio.move_on_after(_SPAWN_LIMIT, shield=True) as limit:
             try:
-                call = await theirs(function.spawn.aio(**arguments))
+                with self._gate.asking(may_place):
+                    call = await theirs(function.spawn.aio(**arguments))
+            except Withheld:
+                message = "the turn was not certain any more when the request was about to leave: not sent"
+                return Failed(kind=ErrorKind.INTERRUPTED, message=message, transient=True)
             except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told by the table
                 return told(error)
             limit.deadline = float("inf")
