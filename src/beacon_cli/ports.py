@@ -193,6 +193,12 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of files and connections. The store may not be used after."""
 
+    def begin(self) -> bool:
+        """Somebody vouches for it that no container of before lives, though the store is new or lost its data.
+
+        Turns are then given as soon as no lease of before can last. False: it was not waiting for that.
+        """
+
     def agree(self, caps: Caps) -> Caps:
         """The caps that the store keeps; the first who comes sets them. They are given back as they are kept."""
 

@@ -31,7 +31,9 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
     """What the workspace allows: GPUs over all regions and in one, jobs at once in a region, and for each user.
 
     A lease ends unless it is renewed within `lease_seconds`. `ageing` is how many seconds of waiting make up for
-    one step of priority. None: no limit. `executions_per_hour` counts what a user's turns may ask.
+    one step of priority. None: no limit. `executions_per_hour` counts what a user's turns may ask. A store that
+    may have lost its data serves nobody for `quarantine_seconds` beyond the leases: as long as containers of which
+    it does not know may live.
     """
 
     gpus_total: int = 10
@@ -42,6 +44,7 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
     jobs_waiting: int | None = None
     jobs_running: int | None = None
     executions_per_hour: int | None = None
+    quarantine_seconds: float = 1800.0
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +140,7 @@ class Why(StrEnum):
     TOTAL = "total"
     """GPUs of the workspace."""
     NEW_STORE = "new store"
-    """The store is new or was restarted: nobody is served until every lease of before must have ended."""
+    """The store is new, was restarted or lost its data: nobody is served until what was before must have ended."""
 
 
 class Entered(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ def given(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Given]:
             url = request.getfixturevalue("server").url
             hands.pass_by(-100)
             store = redis.store(url, queue=queue_name(), clock=hands, wall=hands.wall)
+            store.begin()
             hands.pass_by(100)
     yield store, hands
     store.close()

@@ -79,6 +79,7 @@ class Machine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
         self.hands.now = AGO
         far = redis.store(self.url, queue=queue_name(), clock=self.hands, wall=self.hands.wall)
+        far.begin()
         self.hands.now = 1000
         self.stores: list[tuple[Store, int]] = [
             (memory.store(self.hands, self.hands.wall), 0),

@@ -51,6 +51,12 @@ class _MemoryTables:
     def set_caps(self, caps: Caps) -> None:
         self._caps = caps
 
+    def emptied(self) -> None:
+        return None
+
+    def begin(self) -> None:
+        pass
+
     def number(self) -> int:
         self._number += 1
         return self._number

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from beacon_cli import granting
 from beacon_cli.errors import QueueError
 from beacon_cli.names import quoted
 from beacon_cli.queues import usage
@@ -89,6 +90,7 @@ def _source() -> str:
     steps = ", ".join(f"{priority} = {step}" for priority, step in STEPS.items())
     shared = (
         f"local POISON, KEPT_SERVICES, HOUR, FORM = {POISON}, {KEPT_SERVICES}, {usage.HOUR:.0f}, {FORM}",
+        f"local QUIET = {granting.QUIET}",
         f"local STEPS = {{ {steps} }}",
         f"local DEFAULT_CAPS = [[{msgspec.json.encode(Caps()).decode()}]]",
     )
@@ -173,6 +175,10 @@ class RedisStore:
     def close(self) -> None:
         """See `ports.Store.close`."""
         self._link.close()
+
+    def begin(self) -> bool:
+        """See `ports.Store.begin`."""
+        return self._ask(bool, "begin")
 
     def agree(self, caps: Caps) -> Caps:
         """See `ports.Store.agree`."""

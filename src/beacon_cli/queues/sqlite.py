@@ -33,8 +33,8 @@ _REMEDIES = (
     ("SQLITE_IOERR", ": no more room for it, or a disk that fails"),
     ("SQLITE_READONLY", ": make it writable, or set BEACON_HOME to a folder that is"),
     ("SQLITE_BUSY", ": another process has held it for long; see whether one is stopped"),
-    ("SQLITE_CORRUPT", ": when nothing runs it may be deleted"),
-    ("SQLITE_NOTADB", ": when nothing runs it may be deleted"),
+    ("SQLITE_CORRUPT", ": when nothing runs it may be deleted; then: beacon queue begin"),
+    ("SQLITE_NOTADB", ": when nothing runs it may be deleted; then: beacon queue begin"),
 )
 """What helps, by the beginning of SQLite's name of an error."""
 
@@ -80,14 +80,21 @@ DROP TABLE counted;
 
 
 def store(
-    path: Path, *, clock: Callable[[], float] = ticking, wall: Callable[[], float] = time.time
+    path: Path,
+    *,
+    clock: Callable[[], float] = ticking,
+    wall: Callable[[], float] = time.time,
+    outlived: bool = True,
 ) -> TabledStore:
     """The store in this file, which is made if there is none, readable by its owner alone.
+
+    A file that was there before and is gone was deleted: what it knew may live on, and nobody is served for a
+    while. Not so where nothing lives longer than who made it (`outlived` is false).
 
     Raises:
         StoreError: it cannot be made or read, is on a network file system, or was written by a newer beacon.
     """
-    return TabledStore(_SqliteTables(path), clock=clock, wall=wall)
+    return TabledStore(_SqliteTables(path, clock, outlived=outlived), clock=clock, wall=wall)
 
 
 @contextmanager
@@ -104,8 +111,10 @@ def _explained(path: Path) -> Iterator[None]:
 class _SqliteTables:
     """See `tables.Tables`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float], *, outlived: bool) -> None:
         self._path = path
+        self._clock = clock
+        self._outlived = outlived
         self._lock = threading.RLock()
         self._decode_ticket = msgspec.json.Decoder(Ticket).decode
         self._encode = msgspec.json.Encoder().encode
@@ -151,6 +160,13 @@ class _SqliteTables:
 
     def set_caps(self, caps: Caps) -> None:
         self._set_fact("caps", self._encode(caps))
+
+    def emptied(self) -> float | None:
+        kept = self._fact("emptied")
+        return None if kept is None else float(kept)
+
+    def begin(self) -> None:
+        self._base.execute("DELETE FROM facts WHERE name = 'emptied'")
 
     def number(self) -> int:
         number = int(self._fact("number") or 0) + 1
@@ -287,16 +303,21 @@ class _SqliteTables:
             for script in [_SCHEMA] if version == 0 else [_STEPS[each] for each in range(version, VERSION)]:
                 for statement in script.split(";"):
                     self._base.execute(statement)
+            if version == 0 and self._outlived and places.was_known(self._path):
+                self._set_fact("emptied", self._clock())
             if version != VERSION:
                 self._base.execute(f"PRAGMA user_version = {VERSION}")
             boot = _boot_id()
             if self._fact("boot") != boot:
                 self._set_fact("boot", boot)
                 self._forget_clock()
+        places.make_known(self._path)
 
     def _forget_clock(self) -> None:
         """The clock has begun anew: nobody who wrote here is still there, and no time in here means anything."""
         self._set_fact("entered", 0.0)
+        if self.emptied() is not None:
+            self._set_fact("emptied", self._clock())
         self._base.execute("DELETE FROM asked")
         for each in self.tickets():
             self.put(msgspec.structs.replace(each, expires=-1.0))

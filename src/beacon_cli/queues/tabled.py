@@ -57,6 +57,13 @@ class TabledStore:
         """See `ports.Store.close`."""
         self._tables.close()
 
+    def begin(self) -> bool:
+        """See `ports.Store.begin`."""
+        with self._tables.transaction():
+            was_waiting = self._tables.emptied() is not None
+            self._tables.begin()
+            return was_waiting
+
     def agree(self, caps: Caps) -> Caps:
         """See `ports.Store.agree`."""
         with self._tables.transaction():
@@ -114,7 +121,7 @@ class TabledStore:
             if mine.cancelled_by:
                 self._remove(mine, LogKind.LEFT, {}, detail="cancelled")
                 return Unknown(mine.cancelled_by)
-            verdict = self._scene().judge(mine, self._tables.waited_in())
+            verdict = self._scene().judge(mine, self._tables.waited_in(), self._quiet())
             if isinstance(verdict, Waiting):
                 return verdict
             return self._grant(mine, verdict)
@@ -303,6 +310,10 @@ class TabledStore:
             position=self._tables.position,
             held=self._held,
         )
+
+    def _quiet(self) -> str:
+        emptied = self._tables.emptied()
+        return "" if emptied is None else granting.quiet(self._caps(), emptied, self._clock())
 
     def _held(self, ticket: Ticket) -> str:
         caps = self._caps()

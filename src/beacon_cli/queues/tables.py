@@ -40,6 +40,12 @@ class Tables(Protocol):
     def set_caps(self, caps: Caps) -> None:
         """Set the caps."""
 
+    def emptied(self) -> float | None:
+        """When the tables were found without what had been in them; None: nothing was lost that matters still."""
+
+    def begin(self) -> None:
+        """Nothing was lost that matters still."""
+
     def number(self) -> int:
         """The next number, higher than every one before."""
 

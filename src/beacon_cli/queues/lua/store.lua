@@ -6,13 +6,18 @@ local function leased(caps)
 end
 
 local function caps_now()
-  return without_nulls(cjson.decode(caps_kept() or DEFAULT_CAPS))
+  local caps = without_nulls(cjson.decode(caps_kept() or DEFAULT_CAPS))
+  caps.quarantine_seconds = caps.quarantine_seconds or cjson.decode(DEFAULT_CAPS).quarantine_seconds
+  return caps
 end
 
 -- A server that has never served this queue: no number may come again, and whoever has a ticket gets the time to say
--- that it is still there.
+-- that it is still there. What it knows may be of long ago, unless it writes down each change.
 local function begin_anew(server)
   local latest = tonumber(call("HGET", META, "number") or 0)
+  if call("HEXISTS", META, "server") == 0 or not string.find(call("INFO", "persistence"), "aof_enabled:1", 1, true) then
+    call("HSET", META, "emptied", digits(NOW))
+  end
   call("HSET", META, "form", FORM, "server", server, "born", digits(NOW))
   call("HSET", META, "number", digits(math.max(latest, math.floor(NOW * 10000))))
   local expires = digits(leased(caps_now()))
@@ -191,6 +196,10 @@ local operations = {}
 
 function operations.hello()
   return "true"
+end
+
+function operations.begin()
+  return call("HDEL", META, "emptied") == 1 and "true" or "false"
 end
 
 function operations.agree(_, json)

@@ -3,7 +3,8 @@
 -- KEYS[1] is the prefix of all keys. ARGV: the operation; the store's clock and the time for people, both empty
 -- unless a test sets them; the arguments as JSON; then what is kept word for word.
 --
---   meta            form, server (its run id), born (when this server's queue began), number, entered, caps, asked
+--   meta            form, server (its run id), born (when this server's queue began), emptied (when it was found
+--                   without its data, until somebody vouches for it), number, entered, caps, asked
 --   tickets         id → record as JSON, whose `expires` is that of its last change
 --   waits, active   ids by `expires`: of those that wait, of those that reserve GPUs; each ticket is in one of them
 --   waiting:REGION  ids by `rank`: those that wait and are not cancelled; `waited`: the regions with any
@@ -13,7 +14,7 @@
 --   tally:REGION services:REGION asked:USER   counts; turns of the past; executions by time; `tallied`, `paused`: regions
 --   log             one record an entry, in order
 --
--- POISON, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
+-- POISON, QUIET, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
 -- Ids are padded to one length where they are keys or members, so that their order is that of their numbers.
 -- cjson and Lua write 14 digits of a number: times are kept in tenths of a millisecond, so that they are exact.
 
