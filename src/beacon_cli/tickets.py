@@ -294,6 +294,8 @@ class LogKind(StrEnum):
     CANCELLED = "cancelled"
     PAUSED = "paused"
     UNPAUSED = "unpaused"
+    STANDING = "standing"
+    """How something stands where the log may begin: caps, a paused region, a ticket or a warm pool."""
     SET_ASIDE = "set_aside"
     RELEASED = "released"
 

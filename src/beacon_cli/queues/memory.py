@@ -10,14 +10,20 @@ from contextlib import contextmanager
 import msgspec
 
 from beacon_cli import granting
+from beacon_cli.queues import logbook
 from beacon_cli.queues.tabled import TabledStore
 from beacon_cli.queues.tables import Tally
 from beacon_cli.tickets import Caps, FailedExecution, LogEntry, Ticket, TicketState, Warm
 
 
-def store(clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> TabledStore:
-    """An empty store. `clock` is its own, `wall` gives the times for people; both in seconds."""
-    return TabledStore(_MemoryTables(), clock=clock, wall=wall)
+def store(
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+    *,
+    log_kept: int = logbook.KEPT,
+) -> TabledStore:
+    """An empty store. `clock` is its own, `wall` gives times for people, in seconds; `logbook` has `log_kept`."""
+    return TabledStore(_MemoryTables(), clock=clock, wall=wall, log_kept=log_kept)
 
 
 class _MemoryTables:
@@ -35,6 +41,8 @@ class _MemoryTables:
         self._failures: dict[tuple[str, str], tuple[FailedExecution, ...]] = {}
         self._asked: list[tuple[str, float, int]] = []
         self._log: list[LogEntry] = []
+        self._forgotten = 0
+        self._checkpoint = (0, 0)
 
     @contextmanager
     def transaction(self, *, writes: bool = True, durable: bool = True) -> Iterator[None]:
@@ -140,10 +148,23 @@ class _MemoryTables:
         self._asked.append((user, now, executions))
 
     def log(self, since: int) -> list[LogEntry]:
-        return self._log[since:]
+        return self._log[max(since - self._forgotten, 0) :]
 
-    def append(self, entry: LogEntry) -> None:
-        self._log.append(msgspec.structs.replace(entry, seq=len(self._log) + 1))
+    def append(self, entry: LogEntry) -> int:
+        number = self._forgotten + len(self._log) + 1
+        self._log.append(msgspec.structs.replace(entry, seq=number))
+        return number
+
+    def forget_log(self, before: int) -> None:
+        gone = max(before - 1 - self._forgotten, 0)
+        del self._log[:gone]
+        self._forgotten += gone
+
+    def checkpoint(self) -> tuple[int, int]:
+        return self._checkpoint
+
+    def set_checkpoint(self, first: int, last: int) -> None:
+        self._checkpoint = (first, last)
 
     def _by_number(self) -> list[Ticket]:
         return [self._tickets[number] for number in sorted(self._tickets)]

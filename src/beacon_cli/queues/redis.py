@@ -22,7 +22,7 @@ import msgspec
 from beacon_cli import granting
 from beacon_cli.errors import QueueError
 from beacon_cli.names import quoted
-from beacon_cli.queues import usage
+from beacon_cli.queues import logbook, usage
 from beacon_cli.queues.link import PATIENCE, Link, Script
 from beacon_cli.queues.tabled import KEPT_SERVICES
 from beacon_cli.queues.tables import Tally
@@ -63,6 +63,7 @@ def store(
     clock: Callable[[], float] | None = None,
     wall: Callable[[], float] | None = None,
     patience: float = PATIENCE,
+    log_kept: int = logbook.KEPT,
 ) -> RedisStore:
     """The queue of this name in the Redis at `url`, which is made if there is none.
 
@@ -72,11 +73,12 @@ def store(
         clock: seconds, in place of the server's clock; for tests.
         wall: seconds since the epoch, for people, in place of the server's; for tests.
         patience: seconds to wait for a connection, and for each answer.
+        log_kept: how many entries of the log are there at least, see `logbook`.
 
     Raises:
         StoreError: it cannot be reached, evicts keys, is a replica, or was written by a newer beacon.
     """
-    made = RedisStore(Link(url, patience), queue=queue, clock=clock, wall=wall)
+    made = RedisStore(Link(url, patience), Script(_source(log_kept)), queue=queue, clock=clock, wall=wall)
     try:
         made.prepare()
     except BaseException:
@@ -85,12 +87,12 @@ def store(
     return made
 
 
-def _source() -> str:
+def _source(log_kept: int) -> str:
     """The script: what it shares with the other stores, then its parts."""
     steps = ", ".join(f"{priority} = {step}" for priority, step in STEPS.items())
     shared = (
         f"local POISON, KEPT_SERVICES, HOUR, FORM = {POISON}, {KEPT_SERVICES}, {usage.HOUR:.0f}, {FORM}",
-        f"local QUIET = {granting.QUIET}",
+        f"local QUIET, KEPT_LOG = {granting.QUIET}, {log_kept}",
         f"local STEPS = {{ {steps} }}",
         f"local DEFAULT_CAPS = [[{msgspec.json.encode(Caps()).decode()}]]",
     )
@@ -151,6 +153,7 @@ class RedisStore:
     def __init__(
         self,
         link: Link,
+        script: Script,
         *,
         queue: str,
         clock: Callable[[], float] | None,
@@ -160,7 +163,7 @@ class RedisStore:
         self._prefix = f"beacon:{{{queue}}}:"
         self._clock = clock
         self._wall = wall
-        self._script = Script(_source())
+        self._script = script
         self.warnings: tuple[str, ...] = ()
 
     def prepare(self) -> None:
@@ -316,10 +319,15 @@ class RedisStore:
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """See `ports.Store.log`."""
-        self._call("hello")
-        with self._link.explained():
-            lines = self._link.lines(f"{self._prefix}log", since)
-            return list(map(msgspec.json.Decoder(LogEntry).decode, lines))
+        decode = msgspec.json.Decoder(LogEntry).decode
+        while True:
+            forgotten = self._ask(int, "forgotten")
+            with self._link.explained():
+                lines = self._link.lines(f"{self._prefix}log", max(since - forgotten, 0))
+                entries = list(map(decode, lines))
+            numbers = range(max(since, forgotten) + 1, max(since, forgotten) + 1 + len(entries))
+            if all(each.seq == number for each, number in zip(entries, numbers, strict=True)):
+                return entries  # else the log lost its beginning while it was read
 
     def _ask(self, kind: type[T], operation: str, arguments: Any = None, *kept: bytes) -> T:
         answer = self._call(operation, arguments, *kept)

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from beacon_cli.errors import StoreError
-from beacon_cli.queues import places
+from beacon_cli.queues import logbook, places
 from beacon_cli.queues.clocks import ticking
 from beacon_cli.queues.tabled import TabledStore
 from beacon_cli.queues.tables import Tally
@@ -85,16 +85,17 @@ def store(
     clock: Callable[[], float] = ticking,
     wall: Callable[[], float] = time.time,
     outlived: bool = True,
+    log_kept: int = logbook.KEPT,
 ) -> TabledStore:
     """The store in this file, which is made if there is none, readable by its owner alone.
 
     A file that was there before and is gone was deleted: what it knew may live on, and nobody is served for a
-    while. Not so where nothing lives longer than who made it (`outlived` is false).
+    while. Not so where nothing lives longer than who made it (`outlived` is false). `log_kept`: see `logbook`.
 
     Raises:
         StoreError: it cannot be made or read, is on a network file system, or was written by a newer beacon.
     """
-    return TabledStore(_SqliteTables(path, clock, outlived=outlived), clock=clock, wall=wall)
+    return TabledStore(_SqliteTables(path, clock, outlived=outlived), clock=clock, wall=wall, log_kept=log_kept)
 
 
 @contextmanager
@@ -289,8 +290,20 @@ class _SqliteTables:
         decode = msgspec.json.Decoder(LogEntry).decode
         return [msgspec.structs.replace(decode(record), seq=seq) for seq, record in rows]
 
-    def append(self, entry: LogEntry) -> None:
-        self._base.execute("INSERT INTO log (record) VALUES (?)", (self._encode(entry),))
+    def append(self, entry: LogEntry) -> int:
+        return int(
+            self._base.execute("INSERT INTO log (record) VALUES (?)", (self._encode(entry),)).lastrowid or 0
+        )
+
+    def forget_log(self, before: int) -> None:
+        self._base.execute("DELETE FROM log WHERE seq < ?", (before,))
+
+    def checkpoint(self) -> tuple[int, int]:
+        return int(self._fact("checkpoint") or 0), int(self._fact("checkpointed") or 0)
+
+    def set_checkpoint(self, first: int, last: int) -> None:
+        self._set_fact("checkpoint", first)
+        self._set_fact("checkpointed", last)
 
     def _open(self) -> None:
         """Make the tables, or see that they are of a form that is known; forget what an earlier start left."""

@@ -13,7 +13,7 @@ import msgspec
 
 from beacon_cli import granting
 from beacon_cli.errors import QueueError
-from beacon_cli.queues import usage
+from beacon_cli.queues import logbook, usage
 from beacon_cli.queues.tables import Tables, Tally
 from beacon_cli.tickets import (
     POISON,
@@ -46,10 +46,21 @@ KEPT_SERVICES = 100
 
 
 class TabledStore:
-    """See `ports.Store`. `clock` is the store's own, `wall` gives the times for people; both in seconds."""
+    """See `ports.Store`. `clock` is the store's own, `wall` gives the times for people; both in seconds.
 
-    def __init__(self, tables: Tables, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+    `log_kept` is how many entries of the log are there at least, see `logbook`.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        log_kept: int = logbook.KEPT,
+    ) -> None:
         self._tables = tables
+        self._log = logbook.Logbook(tables, wall, log_kept)
         self._clock = clock
         self._wall = wall
 
@@ -144,7 +155,7 @@ class TabledStore:
                 return False
             if reason := granting.excess(mine, pools):
                 raise QueueError(reason)
-            self._tell_of(LogKind.POOLS, self._put(mine, pools=dict(pools)))
+            self._log.tell_of(LogKind.POOLS, self._put(mine, pools=dict(pools)))
             return True
 
     def note(
@@ -199,7 +210,7 @@ class TabledStore:
         with self._tables.transaction():
             found = [each for each in self._tables.tickets(run_id=run_id) if region in {None, each.region}]
             for each in found:
-                self._tell_of(LogKind.CANCELLED, self._put(each, cancelled_by=by), detail=by)
+                self._log.tell_of(LogKind.CANCELLED, self._put(each, cancelled_by=by), detail=by)
             return tuple(sorted(each.region for each in found))
 
     def pause(self, region: str, *, paused: bool) -> None:
@@ -207,7 +218,7 @@ class TabledStore:
         with self._tables.transaction():
             tally = self._tables.tally(region)
             self._tables.put_tally(region, msgspec.structs.replace(tally, paused=paused))
-            self._tell(LogKind.PAUSED if paused else LogKind.UNPAUSED, region=region)
+            self._log.tell(LogKind.PAUSED if paused else LogKind.UNPAUSED, region=region)
 
     def reclaim(self, ticket: int, holder: str) -> Ticket | None:
         """See `ports.Store.reclaim`."""
@@ -220,7 +231,7 @@ class TabledStore:
                 return None
             expires = now + self._caps().lease_seconds
             dead = self._put(dead, state=TicketState.RECLAIMING, holder=holder, expires=expires)
-            self._tell_of(LogKind.RECLAIMING, dead)
+            self._log.tell_of(LogKind.RECLAIMING, dead)
             return dead
 
     def reclaimed(self, ticket: int, holder: str, warm: Mapping[str, int]) -> bool:
@@ -238,7 +249,7 @@ class TabledStore:
         with self._tables.transaction():
             if idle in self._tables.warm():
                 self._tables.remove_warm(idle.region, idle.pool)
-                self._tell(LogKind.WARM_GONE, region=idle.region, warm={idle.pool: idle.gpus})
+                self._log.tell(LogKind.WARM_GONE, region=idle.region, warm={idle.pool: idle.gpus})
 
     def release(self, run_id: str) -> bool:
         """See `ports.Store.release`."""
@@ -247,7 +258,7 @@ class TabledStore:
             for region in regions:
                 self._tables.set_lost(run_id, region, ())
             if regions:
-                self._tell(LogKind.RELEASED, run_id=run_id)
+                self._log.tell(LogKind.RELEASED, run_id=run_id)
             return bool(regions)
 
     def failures(self) -> tuple[FailedExecution, ...]:
@@ -291,7 +302,7 @@ class TabledStore:
 
     def _set_caps(self, caps: Caps) -> None:
         self._tables.set_caps(caps)
-        self._tell(LogKind.CAPS, caps=caps)
+        self._log.tell(LogKind.CAPS, caps=caps)
 
     def _line(
         self, name: str, *, active: tuple[Ticket, ...], waiting: tuple[Ticket, ...], warm: tuple[Warm, ...]
@@ -333,7 +344,7 @@ class TabledStore:
             at=self._wall(),
         )
         self._tables.put(ticket)
-        self._tell_of(LogKind.ENTERED, ticket)
+        self._log.tell_of(LogKind.ENTERED, ticket)
         return Entered(ticket.id)
 
     def _inherit(self, mine: Ticket, request: Request) -> Entered | NotYet:
@@ -357,7 +368,7 @@ class TabledStore:
             cancelled_by="",
             worker=request.holder if token else "",
         )
-        self._tell_of(LogKind.INHERITED, mine)
+        self._log.tell_of(LogKind.INHERITED, mine)
         return Entered(mine.id, token)
 
     def _let_die(self, mine: Ticket, reason: str) -> None:
@@ -365,7 +376,7 @@ class TabledStore:
         if mine.state is not TicketState.RECLAIMING:
             self._put(mine, expires=self._clock() - self._caps().lease_seconds)
         if reason:
-            self._tell_of(LogKind.SET_ASIDE, mine, detail=reason)
+            self._log.tell_of(LogKind.SET_ASIDE, mine, detail=reason)
 
     def _grant(self, mine: Ticket, passed: tuple[int, ...]) -> Granted:
         for each in self._tables.warm():
@@ -379,7 +390,7 @@ class TabledStore:
             worker=mine.holder,
         )
         self._tables.add_asked(mine.user, self._clock(), mine.executions)
-        self._tell_of(LogKind.GRANTED, granted, passed=passed)
+        self._log.tell_of(LogKind.GRANTED, granted, passed=passed)
         return Granted(granted.token)
 
     def _remove(self, ticket: Ticket, kind: LogKind, warm: Mapping[str, int], *, detail: str = "") -> None:
@@ -389,7 +400,7 @@ class TabledStore:
         before = {each.pool: each.gpus for each in self._tables.warm() if each.region == region}
         for pool, gpus in left.items():
             self._tables.put_warm(Warm(region=region, pool=pool, gpus=gpus + before.get(pool, 0), since=now))
-        self._tell_of(kind, ticket, warm=left, detail=detail)
+        self._log.tell_of(kind, ticket, warm=left, detail=detail)
 
     def _count(self, mine: Ticket, part: Part) -> None:
         tally, asked = self._tables.tally(mine.region), part.succeeded + part.failed
@@ -426,7 +437,7 @@ class TabledStore:
         """Take away what waits and was not renewed in time."""
         for each in self._tables.overdue(self._clock()):
             self._tables.remove(each.id)
-            self._tell_of(LogKind.EXPIRED, each)
+            self._log.tell_of(LogKind.EXPIRED, each)
 
     def _lease(self, ticket: int, token: int) -> Ticket | None:
         mine = self._tables.ticket(ticket)
@@ -436,9 +447,3 @@ class TabledStore:
         changed = msgspec.structs.replace(ticket, **changes)
         self._tables.put(changed)
         return changed
-
-    def _tell_of(self, kind: LogKind, ticket: Ticket, **more: Any) -> None:
-        self._tell(kind, **granting.told(ticket), **more)
-
-    def _tell(self, kind: LogKind, **more: Any) -> None:
-        self._tables.append(LogEntry(seq=0, at=self._wall(), kind=kind, **more))

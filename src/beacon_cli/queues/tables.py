@@ -118,5 +118,14 @@ class Tables(Protocol):
     def log(self, since: int) -> list[LogEntry]:
         """The log's entries after this number."""
 
-    def append(self, entry: LogEntry) -> None:
-        """Write an entry, which gets the next number."""
+    def append(self, entry: LogEntry) -> int:
+        """Write an entry, which gets the next number: this one."""
+
+    def forget_log(self, before: int) -> None:
+        """Forget the log's entries before this number."""
+
+    def checkpoint(self) -> tuple[int, int]:
+        """The numbers of the first and the last entry that say how everything stood; 0 if there are none yet."""
+
+    def set_checkpoint(self, first: int, last: int) -> None:
+        """Remember these numbers."""

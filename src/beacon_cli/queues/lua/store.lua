@@ -198,6 +198,10 @@ function operations.hello()
   return "true"
 end
 
+function operations.forgotten()
+  return digits(forgotten())
+end
+
 function operations.begin()
   return call("HDEL", META, "emptied") == 1 and "true" or "false"
 end
