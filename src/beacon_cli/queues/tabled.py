@@ -13,7 +13,7 @@ import msgspec
 
 from beacon_cli import granting
 from beacon_cli.errors import QueueError
-from beacon_cli.queues import logbook, usage
+from beacon_cli.queues import logbook, sight, usage
 from beacon_cli.queues.tables import Tables, Tally
 from beacon_cli.tickets import (
     POISON,
@@ -30,7 +30,6 @@ from beacon_cli.tickets import (
     Order,
     Part,
     Refused,
-    RegionLine,
     Request,
     Service,
     Snapshot,
@@ -132,7 +131,7 @@ class TabledStore:
             if mine.cancelled_by:
                 self._remove(mine, LogKind.LEFT, {}, detail="cancelled")
                 return Unknown(mine.cancelled_by)
-            verdict = self._scene().judge(mine, self._tables.waited_in(), self._quiet())
+            verdict = sight.judge(self._tables, mine, self._clock())
             if isinstance(verdict, Waiting):
                 return verdict
             return self._grant(mine, verdict)
@@ -278,19 +277,7 @@ class TabledStore:
     def snapshot(self) -> Snapshot:
         """See `ports.Store.snapshot`."""
         with self._tables.transaction(writes=False):
-            now, active, warm = self._clock(), self._tables.active(), self._tables.warm()
-            names = {*self._tables.tallied(), *self._tables.waited_in()}
-            names |= {each.region for each in active} | {each.region for each in warm}
-            lines = {
-                name: self._line(
-                    name,
-                    active=tuple(each for each in active if each.region == name),
-                    waiting=tuple(each for each in self._tables.waiting(name) if each.expires >= now),
-                    warm=tuple(each for each in warm if each.region == name),
-                )
-                for name in sorted(names)
-            }
-            return Snapshot(at=self._wall(), now=now, caps=self._caps(), regions=lines)
+            return sight.snapshot(self._tables, now=self._clock(), at=self._wall())
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """See `ports.Store.log`."""
@@ -298,40 +285,11 @@ class TabledStore:
             return self._tables.log(since)
 
     def _caps(self) -> Caps:
-        return self._tables.caps() or Caps()
+        return sight.caps(self._tables)
 
     def _set_caps(self, caps: Caps) -> None:
         self._tables.set_caps(caps)
         self._log.tell(LogKind.CAPS, caps=caps)
-
-    def _line(
-        self, name: str, *, active: tuple[Ticket, ...], waiting: tuple[Ticket, ...], warm: tuple[Warm, ...]
-    ) -> RegionLine:
-        tally = msgspec.structs.asdict(self._tables.tally(name))
-        return RegionLine(region=name, active=active, waiting=waiting, warm=warm, **tally)
-
-    def _scene(self) -> granting.Scene:
-        return granting.Scene(
-            caps=self._caps(),
-            now=self._clock(),
-            active=self._tables.active(),
-            warm=self._tables.warm(),
-            paused=frozenset(each for each in self._tables.tallied() if self._tables.tally(each).paused),
-            waiting=self._tables.waiting,
-            position=self._tables.position,
-            held=self._held,
-        )
-
-    def _quiet(self) -> str:
-        emptied = self._tables.emptied()
-        return "" if emptied is None else granting.quiet(self._caps(), emptied, self._clock())
-
-    def _held(self, ticket: Ticket) -> str:
-        caps = self._caps()
-        if caps.jobs_running is None and caps.executions_per_hour is None:
-            return ""
-        asked = self._tables.asked(ticket.user, self._clock() - usage.HOUR)
-        return usage.held(caps, ticket, self._tables.active(), asked)
 
     def _new(self, caps: Caps, request: Request) -> Entered:
         now = self._clock()
