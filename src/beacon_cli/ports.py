@@ -307,8 +307,8 @@ class Store(Protocol):
     def set_aside(self) -> dict[str, tuple[str, ...]]:
         """The runs that are refused for the holders they have lost, each with its regions."""
 
-    def snapshot(self) -> Snapshot:
-        """The whole queue, as it is now."""
+    def snapshot(self, most: int | None = None) -> Snapshot:
+        """The whole queue, as it is now; of those that wait in a region the first `most`, and how many more."""
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """What happened, in order, after the entry with this number."""

@@ -252,6 +252,8 @@ class RegionLine(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     active: tuple[Ticket, ...] = ()
     waiting: tuple[Ticket, ...] = ()
+    more: int = 0
+    """How many wait after these."""
     warm: tuple[Warm, ...] = ()
     paused: bool = False
     completed: int = 0
@@ -259,6 +261,11 @@ class RegionLine(msgspec.Struct, frozen=True, kw_only=True):
     succeeded_executions: int = 0
     failed_executions: int = 0
     services: tuple[Service, ...] = ()
+
+    @property
+    def queue_size(self) -> int:
+        """How many wait."""
+        return len(self.waiting) + self.more
 
     @property
     def gpus(self) -> int:

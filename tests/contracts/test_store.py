@@ -652,6 +652,27 @@ class TestCancelling:
 class TestRemembering:
     """What the store knows of the past."""
 
+    @pytest.mark.parametrize("most", [0, 2, 4, 9])
+    def test_the_first_who_wait_are_told_and_the_others_counted(self, given: Given, most: int) -> None:
+        """A snapshot of some has the first of each region in order, and how many more there are that live."""
+        store, hands = given
+        turn(store, "a")
+        for run in "bcdef":
+            enter(store, run)
+        enter(store, "g", "eu")
+        store.cancel("d", None, "ben")
+        hands.pass_by(25)
+        for run in "abcdf":
+            store.renew(f"host:{run}")
+        hands.pass_by(10)
+        whole, some = store.snapshot().regions, store.snapshot(most).regions
+        assert [each.run_id for each in whole["us"].waiting] == ["b", "c", "f"]
+        assert some["us"].waiting == whole["us"].waiting[:most]
+        assert (some["us"].queue_size, some["us"].more) == (3, max(3 - most, 0))
+        assert whole["us"].queue_size == 3
+        assert some["us"].active == whole["us"].active
+        assert sum(each.queue_size for each in some.values()) == 3
+
     def test_what_was_done_is_counted(self, given: Given) -> None:
         """Each region counts the parts that ended well and not, the executions, and how long turns took."""
         store, _ = given

@@ -96,6 +96,9 @@ class _MemoryTables:
         here = (each for each in self._tickets.values() if each.region == region and granting.waits(each))
         return iter(sorted(here, key=granting.place))
 
+    def waits(self, region: str, now: float) -> int:
+        return sum(each.expires >= now for each in self.waiting(region))
+
     def position(self, ticket: Ticket) -> int:
         return 1 + sum(granting.place(each) < granting.place(ticket) for each in self.waiting(ticket.region))
 

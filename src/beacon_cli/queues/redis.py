@@ -101,7 +101,10 @@ def _source(log_kept: int) -> str:
 
 
 class _Rest(msgspec.Struct, frozen=True):
-    """What a snapshot has beside tickets. `times`: ids and when they expire by now, by turns."""
+    """What a snapshot has beside tickets.
+
+    `times`: ids and when they expire by now, by turns; `waits`: how many wait, where not all are given.
+    """
 
     at: float
     now: float
@@ -109,6 +112,7 @@ class _Rest(msgspec.Struct, frozen=True):
     warm: tuple[Warm, ...]
     tallies: dict[str, Tally]
     times: tuple[list[str], ...]
+    waits: dict[str, int]
 
     def expires(self) -> dict[int, float]:
         """When each ticket expires; its record has the time as of its last change."""
@@ -130,11 +134,13 @@ def _snapshot(answer: list[bytes]) -> Snapshot:
     }
     active = tickets.pop("", [])
     names = {*rest.tallies, *tickets} | {each.region for each in active} | {each.region for each in rest.warm}
+    waiting = {name: tuple(each for each in tickets.get(name, ()) if each.expires >= rest.now) for name in names}
     lines = {
         name: RegionLine(
             region=name,
             active=tuple(each for each in active if each.region == name),
-            waiting=tuple(each for each in tickets.get(name, ()) if each.expires >= rest.now),
+            waiting=waiting[name],
+            more=rest.waits.get(name, len(waiting[name])) - len(waiting[name]),
             warm=tuple(each for each in rest.warm if each.region == name),
             **msgspec.structs.asdict(rest.tallies.get(name, Tally())),
         )
@@ -311,9 +317,9 @@ class RedisStore:
             aside[run_id] = (*aside.get(run_id, ()), region)
         return aside
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, most: int | None = None) -> Snapshot:
         """See `ports.Store.snapshot`."""
-        answer = self._call("snapshot")
+        answer = self._call("snapshot", {} if most is None else {"most": most})
         with self._link.explained():
             return _snapshot(answer)
 

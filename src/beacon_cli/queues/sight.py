@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import msgspec
 
 from beacon_cli import granting
@@ -38,8 +40,8 @@ def judge(tables: Tables, ticket: Ticket, now: float) -> Waiting | tuple[int, ..
     return scene.judge(ticket, tables.waited_in(), quiet)
 
 
-def snapshot(tables: Tables, *, now: float, at: float) -> Snapshot:
-    """The whole queue: `now` on the store's clock, `at` for people."""
+def snapshot(tables: Tables, *, now: float, at: float, most: int | None) -> Snapshot:
+    """The whole queue, or `most` of who waits in each region: `now` on the store's clock, `at` for people."""
     active, warm = tables.active(), tables.warm()
     names = {*tables.tallied(), *tables.waited_in()}
     names |= {each.region for each in active} | {each.region for each in warm}
@@ -48,7 +50,8 @@ def snapshot(tables: Tables, *, now: float, at: float) -> Snapshot:
             tables,
             name,
             active=tuple(each for each in active if each.region == name),
-            waiting=tuple(each for each in tables.waiting(name) if each.expires >= now),
+            waiting=tuple(islice((each for each in tables.waiting(name) if each.expires >= now), most)),
+            waits=None if most is None else tables.waits(name, now),
             warm=tuple(each for each in warm if each.region == name),
         )
         for name in sorted(names)
@@ -57,7 +60,14 @@ def snapshot(tables: Tables, *, now: float, at: float) -> Snapshot:
 
 
 def _line(
-    tables: Tables, name: str, *, active: tuple[Ticket, ...], waiting: tuple[Ticket, ...], warm: tuple[Warm, ...]
+    tables: Tables,
+    name: str,
+    *,
+    active: tuple[Ticket, ...],
+    waiting: tuple[Ticket, ...],
+    waits: int | None,
+    warm: tuple[Warm, ...],
 ) -> RegionLine:
+    more = 0 if waits is None else waits - len(waiting)
     tally = msgspec.structs.asdict(tables.tally(name))
-    return RegionLine(region=name, active=active, waiting=waiting, warm=warm, **tally)
+    return RegionLine(region=name, active=active, waiting=waiting, more=more, warm=warm, **tally)

@@ -198,6 +198,10 @@ class _SqliteTables:
     def waiting(self, region: str) -> Iterator[Ticket]:
         return self._tickets("WHERE is_waiting AND region = ? ORDER BY rank, id", region)
 
+    def waits(self, region: str, now: float) -> int:
+        query = "SELECT count(*) FROM tickets WHERE is_waiting AND region = ? AND expires >= ?"
+        return int(self._one(query, region, now)[0])
+
     def position(self, ticket: Ticket) -> int:
         query = "SELECT count(*) FROM tickets WHERE is_waiting AND region = ? AND (rank, id) < (?, ?)"
         return 1 + int(self._one(query, ticket.region, ticket.rank, ticket.id)[0])

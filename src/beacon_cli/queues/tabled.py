@@ -274,10 +274,10 @@ class TabledStore:
                     aside[run_id] = (*aside.get(run_id, ()), region)
             return aside
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, most: int | None = None) -> Snapshot:
         """See `ports.Store.snapshot`."""
         with self._tables.transaction(writes=False):
-            return sight.snapshot(self._tables, now=self._clock(), at=self._wall())
+            return sight.snapshot(self._tables, now=self._clock(), at=self._wall(), most=most)
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """See `ports.Store.log`."""

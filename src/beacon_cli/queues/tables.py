@@ -67,6 +67,9 @@ class Tables(Protocol):
     def waiting(self, region: str) -> Iterator[Ticket]:
         """Those that wait in a region and are not cancelled, in their order."""
 
+    def waits(self, region: str, now: float) -> int:
+        """How many wait in a region, are not cancelled and were renewed in time."""
+
     def position(self, ticket: Ticket) -> int:
         """The place of one of them, from 1."""
 
