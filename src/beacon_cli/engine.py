@@ -118,7 +118,7 @@ async def _in_turn(region: Region, crew: _Crew) -> None:
             else:
                 waited = crew.clock() - asked
                 await crew.emit(ev.RegionStarted(at=crew.clock(), region=region.id, waited=waited))
-                over = await _RegionWork(region, crew).carry_out(groups, turn)
+                over = await _RegionWork(region, crew, turn).carry_out(groups)
         if over is not None:
             await crew.emit(ev.TurnLost(at=crew.clock(), region=region.id, reason=over.reason, final=over.final))
     if over is None:
@@ -177,9 +177,10 @@ def _lost(call_id: str | None) -> Failed:
 class _RegionWork:
     """One region's way through its part of the plan."""
 
-    def __init__(self, region: Region, crew: _Crew) -> None:
+    def __init__(self, region: Region, crew: _Crew, turn: Turn) -> None:
         spec = crew.plan.spec
         self._region = region
+        self._turn = turn
         self._crew = crew
         self._retry = spec.retry
         self._timeout = spec.limits.timeout
@@ -189,38 +190,38 @@ class _RegionWork:
         self._breaker = policy.Breaker(spec.breaker)
         self._given_up = anyio.Event()
 
-    async def carry_out(self, groups: Iterable[Group], turn: Turn) -> Over | None:
+    async def carry_out(self, groups: Iterable[Group]) -> Over | None:
         """Work through the groups as long as the turn lasts; says why it ended, if it did before the work."""
         over: Over | None = None
 
         async def watch(work: CancelScope) -> None:
             nonlocal over
-            over = await turn.over()
+            over = await self._turn.over()
             work.cancel()
 
         async with anyio.create_task_group() as group:
             group.start_soon(watch, group.cancel_scope)
             for each in groups:
-                await turn.admit(each.models, fresh=each.is_fresh)
-                await self._group(each, turn)
+                await self._turn.admit(each.models, fresh=each.is_fresh)
+                await self._group(each)
             group.cancel_scope.cancel()
             return None
         return over
 
-    async def _group(self, group: Group, turn: Turn) -> None:
+    async def _group(self, group: Group) -> None:
         """Each model through the group's questions; one whose container is still starting holds no other."""
         models = group.models
-        if turn.prewarms:
+        if self._turn.prewarms:
             models = tuple(model for model in models if self._has_work(group, model))
         async with anyio.create_task_group() as tasks:
             if self._crew.plan.spec.schedule is Schedule.LANES:
                 for model in models:
-                    tasks.start_soon(self._lanes, group, model, turn)
+                    tasks.start_soon(self._lanes, group, model)
                 return
-            line = Lineup(models, late=models if turn.prewarms else ())
-            if turn.prewarms:
+            line = Lineup(models, late=models if self._turn.prewarms else ())
+            if self._turn.prewarms:
                 for model in models:
-                    tasks.start_soon(self._join, line, group, model, turn)
+                    tasks.start_soon(self._join, line, group, model)
             await self._in_step(line, group)
 
     async def _in_step(self, line: Lineup, group: Group) -> None:
@@ -234,18 +235,18 @@ class _RegionWork:
                     if execution.model.id in present:
                         fan.start_soon(self._execution, execution)
 
-    async def _join(self, line: Lineup, group: Group, model: Model, turn: Turn) -> None:
+    async def _join(self, line: Lineup, group: Group, model: Model) -> None:
         """Once the model is warm, catch up with those that were warm before it, then go on with them."""
-        await turn.warm(model)
+        await self._turn.warm(model)
         for done, execution in enumerate(self._crew.plan.lane(self._region, group, model)):
             if line.joins(model, done) or self._given_up.is_set():
                 return
             await self._execution(execution)
 
-    async def _lanes(self, group: Group, model: Model, turn: Turn) -> None:
+    async def _lanes(self, group: Group, model: Model) -> None:
         """One model by itself, with as many questions in flight as the job allows."""
-        if turn.prewarms:
-            await turn.warm(model)
+        if self._turn.prewarms:
+            await self._turn.warm(model)
         lane = self._crew.plan.lane(self._region, group, model)
         async with anyio.create_task_group() as lanes:
             for _ in range(self._crew.plan.spec.in_flight):
@@ -346,7 +347,7 @@ class _RegionWork:
                 if trial.call_id is not None:
                     outcome = await crew.executor.collect(execution, trial.call_id)
                 else:
-                    outcome = await crew.executor.attempt(execution, trial.number, placed)
+                    outcome = await crew.executor.attempt(execution, trial.number, placed, self._turn.holds)
         except BaseException as error:
             with CancelScope(shield=True):
                 ended = await self._end(trial)

@@ -60,7 +60,8 @@ REGIONS = (
 )
 """The regions of the default configuration; names are matched whatever their case."""
 
-CAPS = ("jobs_at_once", "lease_seconds", "ageing", "jobs_waiting", "jobs_running", "executions_per_hour")
+CAPS = ("jobs_at_once", "lease_seconds", "ageing", "jobs_waiting", "jobs_running", "executions_per_hour",
+        "quarantine_seconds")  # fmt: skip
 """The keys of the table `[caps]`: what the queue of the workspace allows beside GPUs."""
 
 _ENVIRONMENT = {
@@ -248,7 +249,7 @@ class _Gathered:
 
 
 _MOST_GPUS = 100_000
-_SECONDS = frozenset({"lease_seconds", "ageing"})
+_SECONDS = frozenset({"lease_seconds", "ageing", "quarantine_seconds"})
 _LONGEST = 4096
 """Characters of a path."""
 

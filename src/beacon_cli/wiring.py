@@ -227,7 +227,8 @@ def store(allowed: Settings, *, rehearsal: bool) -> Store:
         return redis.store(allowed.queue)
     from beacon_cli.queues import sqlite
 
-    return sqlite.store(_queue_file(allowed, rehearsal=rehearsal))
+    # The emulator of a rehearsal ends with it, and its containers too.
+    return sqlite.store(_queue_file(allowed, rehearsal=rehearsal), outlived=not rehearsal)
 
 
 def store_if_any(allowed: Settings, *, rehearsal: bool) -> Store | None:

@@ -15,9 +15,21 @@ from beacon_cli import conduct
 from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.journal import MemoryJournal
-from beacon_cli.model import Execution, Model, Outcome, PoolStanding, Question, Region, Spec, Succeeded, Window
+from beacon_cli.model import (
+    ErrorKind,
+    Execution,
+    Failed,
+    Model,
+    Outcome,
+    PoolStanding,
+    Question,
+    Region,
+    Spec,
+    Succeeded,
+    Window,
+)
 from beacon_cli.plan import Plan
-from beacon_cli.ports import Placed, Store
+from beacon_cli.ports import MayPlace, Placed, Store, always
 from beacon_cli.results import Standings
 from beacon_cli.tickets import Caps, Priority
 from beacon_cli.turns.queueing import Claimant, Clocks, TicketQueue
@@ -91,7 +103,13 @@ class Building:
         self.windows[pool] = window
         return True
 
-    async def wake(self, region: Region, model: Model, placed: Placed) -> Outcome | None:
+    async def wake(
+        self,
+        region: Region,
+        model: Model,
+        placed: Placed,
+        may_place: MayPlace = always,  # noqa: ARG002 - the port's form
+    ) -> Outcome | None:
         """See `ports.Containers.wake`; the container stays."""
         pool, call = self.pool(region, model), f"fc-wake-{region.id}-{model.id}"
         self.begin(pool)
@@ -124,14 +142,21 @@ class Housed(Scripted):
         super().__init__(seconds=lambda _: seconds)
         self._building = building
         self._during = during
+        self.may_place: MayPlace = always
+        """What the last attempt was given."""
 
     @property
     def containers(self) -> Any:
         """They are the building's."""
         return self._building
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(
+        self, execution: Execution, number: int, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome:
         """See `ports.Executor.attempt`."""
+        self.may_place = may_place
+        if not may_place():
+            return Failed(kind=ErrorKind.INTERRUPTED, message="the turn is over", transient=True)
         pool, call = self._building.pool(execution.region, execution.model), f"fc-{execution.id}-{number}"
         self._building.begin(pool)
         self._building.calls.add(call)
@@ -249,7 +274,7 @@ class Runner:
             executor=executor,
             containers=executor.containers,
             caps=self.caps,
-            clocks=Clocks(wall=time.time, ticking=time.monotonic),
+            clocks=Clocks(wall=time.time, ticking=more.get("clock", time.monotonic)),
             windows=Windows(
                 executor.containers,
                 more.get("leftovers"),

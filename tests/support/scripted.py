@@ -13,7 +13,7 @@ from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.model import ErrorKind, Execution, Failed, Model, Outcome, Region, Spec, Succeeded
 from beacon_cli.plan import Plan
-from beacon_cli.ports import Placed, Queue
+from beacon_cli.ports import MayPlace, Placed, Queue, always
 from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings, fold
 
@@ -61,7 +61,13 @@ class Scripted:
     async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
         """Everything is there."""
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(
+        self,
+        execution: Execution,
+        number: int,
+        placed: Placed,
+        may_place: MayPlace = always,  # noqa: ARG002 - no GPU of the workspace
+    ) -> Outcome:
         """See `ports.Executor.attempt`."""
         self.began.append((anyio.current_time(), execution, number))
         self.in_flight.append(execution)

@@ -19,6 +19,10 @@ class OpenTurn:
         await anyio.sleep_forever()
         raise AssertionError("nobody wakes this")
 
+    def holds(self) -> bool:
+        """See `ports.Turn.holds`: always."""
+        return True
+
     async def admit(self, models: Sequence[Model], *, fresh: bool) -> None:
         """See `ports.Turn.admit`: at once."""
 

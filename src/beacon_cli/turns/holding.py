@@ -13,7 +13,7 @@ from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.model import Model, Region
 from beacon_cli.ports import Over, Store
-from beacon_cli.tickets import Entered, FailedExecution, TicketState
+from beacon_cli.tickets import Entered, FailedExecution, Order, TicketState
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 from beacon_cli.turns.warming import Warmer
@@ -70,6 +70,7 @@ class HeldTurn:
         """The calls that are not known to have ended."""
         self._placed: list[str] = []
         self._done: list[str] = []
+        self._has_progressed = False
         self._question = ""
         self._working: dict[str, str] = {}
         self._noting = anyio.Lock()
@@ -83,6 +84,12 @@ class HeldTurn:
     def why(self) -> Over | None:
         """Why it is over; None while it lasts."""
         return self._over
+
+    def holds(self) -> bool:
+        """See `ports.Turn.holds`."""
+        # In this order: a renewal in between, of a turn that is another's by now, says so in its orders.
+        is_trusted = self._renewal.is_trusted
+        return self._over is None and is_trusted and self._is_ours()
 
     def end(self, over: Over) -> None:
         """It is over. The first reason stands."""
@@ -119,7 +126,7 @@ class HeldTurn:
         if self._warmer is None:
             return
         await self._certain()
-        await self._warmer.warm(self.region, model)
+        await self._warmer.warm(self.region, model, self.holds)
 
     async def begin(self, event: ev.AttemptStarted | ev.CallReattached, model: str, question: str) -> None:
         """A call is about to be placed or waited for: only while the turn is known to be ours."""
@@ -143,13 +150,22 @@ class HeldTurn:
 
     def heed(self) -> None:
         """Look at what the last renewal said of this turn."""
-        if self._renewal.renewed_at <= self._since:
-            return  # it was granted after that
-        order = self._renewal.orders.get(self.ticket)
-        if order is None or order.token != self.token or order.state is not TicketState.HOLDING:
+        if not self._is_ours():
             self.end(Over(LOST, final=False))
-        elif order.cancelled_by:
+        elif (order := self._order) is not None and order.cancelled_by:
             self.end(Over(f"cancelled by {order.cancelled_by}", final=True))
+
+    @property
+    def _order(self) -> Order | None:
+        """What the last renewal said of this turn; None: it was granted after that, or is gone."""
+        return self._renewal.orders.get(self.ticket) if self._renewal.renewed_at > self._since else None
+
+    def _is_ours(self) -> bool:
+        """Whether the turn is not known to be another's."""
+        if self._renewal.renewed_at <= self._since:
+            return True  # it was granted after that
+        order = self._renewal.orders.get(self.ticket)
+        return order is not None and order.token == self.token and order.state is TicketState.HOLDING
 
     async def placed(self, call_id: str) -> None:
         """A call is under way. Returns once the store knows, or cannot be reached for now."""
@@ -157,9 +173,10 @@ class HeldTurn:
         self._placed.append(call_id)
         await self.note()
 
-    def finished(self, execution: str, call_id: str | None) -> None:
-        """An attempt has ended, and its call with it; the store is told with the next call."""
+    def finished(self, execution: str, call_id: str | None, *, for_good: bool) -> None:
+        """An attempt has ended, and its call with it, its execution too if `for_good`; the store is told soon."""
         self._working.pop(execution, None)
+        self._has_progressed |= for_good
         self.settled(call_id)
 
     def settled(self, call_id: str | None) -> None:
@@ -168,10 +185,16 @@ class HeldTurn:
             self.open.discard(call_id)
             self._done.append(call_id)
 
+    async def tell(self) -> None:
+        """Tell the store what has ended, if it does not know."""
+        if self._over is None and (self._done or self._has_progressed):
+            await self.note()
+
     async def note(self) -> None:
         """Tell the store what it does not know yet. What cannot be told now is told with the next call."""
         async with self._noting:
-            placed, done = list(self._placed), list(self._done)
+            placed, done, has_progressed = list(self._placed), list(self._done), self._has_progressed
+            self._has_progressed = False
             tell = partial(
                 self._store.note,
                 self.ticket,
@@ -180,10 +203,12 @@ class HeldTurn:
                 ended=done,
                 question=self._question,
                 working=tuple(dict.fromkeys(self._working.values())),
+                progressed=has_progressed,
             )
             try:
                 is_ours = await to_thread.run_sync(tell)
             except StoreError:
+                self._has_progressed |= has_progressed
                 return
             del self._placed[: len(placed)], self._done[: len(done)]
             if not is_ours:

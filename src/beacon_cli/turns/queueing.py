@@ -184,9 +184,11 @@ class TicketQueue:
         question: str,
     ) -> None:
         may_run = isinstance(event, ev.AttemptFailed | ev.AttemptCancelled) and not event.ended
-        turn.finished(event.execution, None if may_run else call_id)
-        turn.succeeded += isinstance(event, ev.AttemptSucceeded)
-        if isinstance(event, ev.AttemptFailed) and event.retry_in is None:
+        has_failed = isinstance(event, ev.AttemptFailed) and event.retry_in is None
+        has_succeeded = isinstance(event, ev.AttemptSucceeded)
+        turn.finished(event.execution, None if may_run else call_id, for_good=has_failed or has_succeeded)
+        turn.succeeded += has_succeeded
+        if isinstance(event, ev.AttemptFailed) and has_failed:
             turn.failed += 1
             kind, message = _reason(event)
             turn.failures[event.execution] = FailedExecution(
@@ -215,7 +217,8 @@ class TicketQueue:
         for region in self._plan.regions:
             if not left[region.id]:
                 continue
-            request = self._request(region, self._plan.groups(region)[0].models, left[region.id])
+            models = self._plan.groups(region)[0].models
+            request = self._request(region, models, left[region.id])
             entrance = await to_thread.run_sync(self._store.enter, request)
             reason = entrance.reason if isinstance(entrance, Refused) else ""
             if not wait and not reason:
@@ -227,8 +230,8 @@ class TicketQueue:
     async def withdraw(self) -> None:
         """Give every ticket back that has not been asked for work.
 
-        A lease under which calls may run was another process's, and was taken up for a run that did not go on: it
-        is not given back, but left to whoever reclaims it, or takes it up again.
+        A lease under which calls may run is not given back, but left to whoever reclaims it, or takes it up again:
+        its calls could not be ended, or it was another process's and the run did not go on. Nobody died of it.
 
         Raises:
             StoreError: the store failed.
@@ -239,7 +242,10 @@ class TicketQueue:
             leases = await self._leases() if any(order.token for order in orders) else {}
             for order in orders:
                 lease, warm = leases.get(order.ticket), dict[str, int]()
-                if order.state is TicketState.RECLAIMING or (lease is not None and lease.calls):
+                if order.state is TicketState.RECLAIMING:
+                    continue
+                if lease is not None and lease.calls:
+                    await to_thread.run_sync(self._store.abandon, order.ticket, order.token)
                     continue
                 if lease is not None:
                     warm = await self._left_warm(lease.pools)
@@ -265,11 +271,18 @@ class TicketQueue:
             region=region.id,
             user=self._claimant.user,
             holder=self._claimant.holder,
-            pools=self._shares(region, models),
+            pools=self._reserved(region, models),
             executions=executions,
             models=tuple(model.id for model in self._plan.models(region)),
             priority=self._claimant.priority,
         )
+
+    def _reserved(self, region: Region, models: Sequence[Model]) -> dict[str, int]:
+        """What a turn asks for that begins with these models: enough for each group of models to come."""
+        pools = self._shares(region, models)
+        most = max(sum(self._shares(region, group.models).values()) for group in self._plan.groups(region))
+        lack = most - sum(pools.values())
+        return {pool: gpus + max(lack, 0) * (place == 0) for place, (pool, gpus) in enumerate(pools.items())}
 
     def _shares(self, region: Region, models: Sequence[Model]) -> dict[str, int]:
         """The GPUs that each pool of these models may hold while they work."""
@@ -374,6 +387,7 @@ class TicketQueue:
             await anyio.sleep(_HEED)
             for held in list(self._held.values()):
                 await held.check()
+                await held.tell()
 
 
 def _reason(event: ev.AttemptFailed) -> tuple[str, str]:

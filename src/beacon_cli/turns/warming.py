@@ -11,7 +11,7 @@ import anyio
 
 from beacon_cli import events as ev
 from beacon_cli.model import Cancelled, ErrorKind, Failed, Model, Outcome, Region, Succeeded, TimedOut
-from beacon_cli.ports import Containers, Emit, Executor
+from beacon_cli.ports import Containers, Emit, Executor, MayPlace
 
 
 class Warmer:
@@ -32,7 +32,7 @@ class Warmer:
         self._clock = clock
         self._limit = limit
 
-    async def warm(self, region: Region, model: Model) -> bool:
+    async def warm(self, region: Region, model: Model, may_place: MayPlace) -> bool:
         """See `ports.Turn.warm`. True: it is known to serve."""
         began = anyio.current_time()
         placed_as: str | None = None
@@ -45,7 +45,7 @@ class Warmer:
         outcome: Outcome | None = TimedOut(after=self._limit)
         try:
             with anyio.move_on_after(self._limit):
-                outcome = await self._containers.wake(region, model, placed)
+                outcome = await self._containers.wake(region, model, placed, may_place)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 stopped = Failed(kind=ErrorKind.INTERRUPTED, message="the run stopped", transient=False)

@@ -18,9 +18,10 @@ from modal.types import FunctionAutoscalerSettings
 
 from beacon_cli.executors.modal import waking
 from beacon_cli.executors.modal.bridge import theirs
+from beacon_cli.executors.modal.gate import Gate
 from beacon_cli.executors.modal.pools import Handle, Pool, find
 from beacon_cli.model import Deployed, ModalTarget, Model, Outcome, PoolStanding, Region, Window
-from beacon_cli.ports import Placed
+from beacon_cli.ports import MayPlace, Placed, always
 
 LEAST_WINDOW = 2
 """The shortest window that Modal takes, in seconds; the SDK refuses others (`autoscaler.update`, modal 1.6)."""
@@ -38,8 +39,11 @@ class ModalContainers:
     `addresses` gives, for regions by id, the template of a health endpoint that wakes the model's container.
     """
 
-    def __init__(self, target: ModalTarget, client: modal.Client, addresses: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self, target: ModalTarget, client: modal.Client, gate: Gate, addresses: Mapping[str, str]
+    ) -> None:
         self._target = target
+        self._gate = gate
         self._addresses = addresses
         self._client = client
         self._found: dict[str, Handle] = {}
@@ -82,13 +86,16 @@ class ModalContainers:
         """See `ports.Containers.deployed`: what `Function.info` shows, and the window."""
         return await self._asked(self.pool(region, model), _deployed)
 
-    async def wake(self, region: Region, model: Model, placed: Placed) -> Outcome | None:
+    async def wake(
+        self, region: Region, model: Model, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome | None:
         """See `ports.Containers.wake`."""
         if address := self._addresses.get(region.id):
             from beacon_cli.executors.modal import addresses
 
             return await addresses.by_address(address, region, model)
-        return await waking.by_call(Pool.of(self._target, region, model), self._client, placed)
+        pool = Pool.of(self._target, region, model)
+        return await waking.by_call(pool, self._client, gate=self._gate, placed=placed, may_place=may_place)
 
     async def _asked(
         self, key: str, question: Callable[[Handle], Awaitable[_Answer]], *, missing: _Answer | None = None

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import modal
 import modal.exception as sdk
 import msgspec
 
 from beacon_cli.executors.answers import outcome_of
-from beacon_cli.executors.modal import calls
+from beacon_cli.executors.modal import calls, placing
 from beacon_cli.executors.modal.border import told
-from beacon_cli.executors.modal.bridge import theirs
+from beacon_cli.executors.modal.gate import Gate
 from beacon_cli.executors.modal.pools import Pool, Unfound, find
-from beacon_cli.model import ErrorKind, Failed, Outcome
-from beacon_cli.ports import Placed
+from beacon_cli.model import Cancelled, Failed, Outcome
+from beacon_cli.ports import MayPlace, Placed
 
 METHOD = "health"
 """What is called to wake a container, without arguments."""
-_SPAWN_LIMIT = 60.0
 BYTES = 64_000
 """What a container may say of itself."""
 
 
-async def by_call(pool: Pool, client: modal.Client, placed: Placed) -> Outcome | None:
+async def by_call(
+    pool: Pool, client: modal.Client, *, gate: Gate, placed: Placed, may_place: MayPlace
+) -> Outcome | None:
     """Call `health` in the pool's containers. None: there is no such method."""
     if pool.cls is None:
         return None
@@ -38,16 +38,9 @@ async def by_call(pool: Pool, client: modal.Client, placed: Placed) -> Outcome |
         return None
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told by the table
         return told(error)
-    with anyio.move_on_after(_SPAWN_LIMIT, shield=True) as limit:
-        try:
-            call = await theirs(function.spawn.aio())
-        except Exception as error:  # noqa: BLE001 - as above
-            return told(error)
-        limit.deadline = float("inf")
-        await placed(call.object_id)
-    if limit.cancelled_caught:
-        message = f"the call was not taken within {_SPAWN_LIMIT:g} s; it may have been placed all the same"
-        return Failed(kind=ErrorKind.CONNECTION, message=message, transient=True)
+    call = await placing.place(function, {}, gate=gate, placed=placed, may_place=may_place)
+    if isinstance(call, Failed | Cancelled):
+        return call
     return await calls.settled(call, BYTES, read=healthy)
 
 
