@@ -141,10 +141,10 @@ class Containers(Protocol):
     ) -> Outcome | None:
         """See to it that a container of the pair's pool serves, by a call that asks nothing of the model.
 
-        `placed` and `may_place` as in `Executor.attempt`; a request that has no id needs neither. Takes as long as a
-        container takes to start: the caller owns the limit, and ends the call with `Executor.cancel`. `Succeeded`
-        has an empty response, and what the container said of itself. None: nothing can be called there without
-        asking the model.
+        `placed` and `may_place` as in `Executor.attempt`; a request that has no id needs neither. Takes as long as
+        a container takes to start: the caller owns the limit, and ends the call with `Executor.cancel`.
+        `Succeeded` has an empty response, and what the container said of itself. None: nothing can be called there
+        without asking the model.
         """
 
 

@@ -29,7 +29,7 @@ from beacon_cli.executors.modal.bridge import theirs
 from beacon_cli.executors.modal.containers import ModalContainers
 from beacon_cli.executors.modal.gate import Gate
 from beacon_cli.executors.modal.pools import Handle, Pool, Unfound, find
-from beacon_cli.model import Execution, Failed, Limits, ModalTarget, Model, Outcome, Region, Sampling
+from beacon_cli.model import Cancelled, Execution, Failed, Limits, ModalTarget, Model, Outcome, Region, Sampling
 from beacon_cli.ports import MayPlace, Placed, always
 
 
