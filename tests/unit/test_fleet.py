@@ -308,3 +308,24 @@ class Workspace(RuleBasedStateMachine):
 
 Workspace.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestWorkspace = Workspace.TestCase
+
+
+def test_a_container_that_takes_several_inputs_answers_them_at_once() -> None:
+    """With `concurrent: 3` three inputs share a container and none is slowed; the fourth has one of its own."""
+    subject = fleet(scaling=Scaling(concurrent=3, max_containers=2))
+    for name in ("a", "b", "c", "d"):
+        subject.submit("p", name, Work(seconds=4), 0)
+    assert subject.stats("p") == PoolStats(backlog=4, containers=2, running=0)
+    ended = [(event.input, event.at) for event in run_out(subject) if isinstance(event, Finished)]
+    assert ended == [(name, 34) for name in ("a", "b", "c", "d")]
+
+
+def test_inputs_beside_one_that_takes_their_container_down_are_started_again() -> None:
+    """A crash ends its own input; the others of the container go first in line and end in another container."""
+    subject = fleet(scaling=Scaling(concurrent=2))
+    subject.submit("p", "bad", Work(seconds=2, crash=True), 0)
+    subject.submit("p", "good", Work(seconds=5), 0)
+    told = run_out(subject)
+    assert [event.input for event in told if isinstance(event, Preempted)] == ["good"]
+    ended = {event.input: (event.how, event.at) for event in told if isinstance(event, Finished)}
+    assert ended == {"bad": (Ended.CRASHED, 32), "good": (Ended.DONE, 67)}

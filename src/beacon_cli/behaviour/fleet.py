@@ -1,4 +1,4 @@
-"""The life of containers: start cold, serve one input at a time, idle, go away. Time is passed in.
+"""The life of containers: start cold, serve inputs, one at a time or several, idle, go away. Time is passed in.
 
 Containers stand in pools, one pool for each function or class with its parameters. A pool serves its inputs first
 come, first served, with at most `max_containers`. Over all pools the containers that live, idle and starting ones
@@ -24,19 +24,25 @@ UNBOUNDED = 1_000_000
 
 
 class Scaling(msgspec.Struct, frozen=True, kw_only=True):
-    """How a pool scales: `scaledown_window` is how long a container may stand idle, `gpus` what each one holds."""
+    """How a pool scales: `scaledown_window` is how long a container may stand idle, `gpus` what each one holds.
+
+    `concurrent` is how many inputs a container takes at once. They do not slow each other down: an engine that
+    answers several in one batch is limited by its memory first.
+    """
 
     min_containers: int = 0
     max_containers: int = 1
     scaledown_window: float = 120.0
     gpus: int = 1
+    concurrent: int = 1
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """What an input will do once it has a container, in seconds from its start.
 
     `crash` takes the container down at the end; `preempt_after` takes it away once and starts the input again;
-    a `stubborn` input ignores a gentle cancellation.
+    a `stubborn` input ignores a gentle cancellation. Where a container takes several inputs, those that it has
+    beside one that takes it down are started again elsewhere.
     """
 
     seconds: float
@@ -100,6 +106,9 @@ class Gone(msgspec.Struct, frozen=True):
     reason: str
 
 
+_Timer: TypeAlias = tuple[float, int, str, int | str, str]
+"""When, its number, the container, what it is about (an input by its id, else the container's turn), its kind."""
+
 Happening: TypeAlias = Booted | Started | Preempted | Finished | Gone
 
 
@@ -116,10 +125,11 @@ class _Container(msgspec.Struct, kw_only=True):
     pool: str
     boot: float
     gpus: int
-    input: str | None = None
+    inputs: dict[str, None] = msgspec.field(default_factory=dict)
+    serves: bool = False
     idle_since: float | None = None
     turn: int = 0
-    """Raised at each change, so that timers set before it are void."""
+    """Raised at each change, so that timers of the container's own that were set before it are void."""
 
 
 class _Pool(msgspec.Struct, kw_only=True):
@@ -130,11 +140,12 @@ class _Pool(msgspec.Struct, kw_only=True):
     started: int = 0
 
     def running(self) -> int:
-        return sum(container.input is not None for container in self.containers.values())
+        return sum(len(container.inputs) for container in self.containers.values())
 
     def wanted(self) -> int:
         """How many more containers the pool would start now."""
-        demand = max(self.scaling.min_containers, self.running() + len(self.backlog))
+        needed = -(-(self.running() + len(self.backlog)) // self.scaling.concurrent)
+        demand = max(self.scaling.min_containers, needed)
         return min(self.scaling.max_containers, demand) - len(self.containers)
 
 
@@ -156,7 +167,7 @@ class Fleet:
         self._hungry: dict[str, None] = {}
         self._work: dict[str, tuple[str, Work]] = {}
         self._where: dict[str, str] = {}
-        self._timers: list[tuple[float, int, str, int, str]] = []
+        self._timers: list[_Timer] = []
         self._booted = 0
         self._timed = 0
         self._log: list[Happening] = []
@@ -168,7 +179,7 @@ class Fleet:
         entry = self._pool(pool)
         entry.backlog.append(input_id)
         for container in entry.containers.values():
-            if container.idle_since is not None:
+            if container.serves and len(container.inputs) < entry.scaling.concurrent:
                 self._serve(container, now, cold=False)
                 break
         self._feed(pool, now)
@@ -227,27 +238,24 @@ class Fleet:
         while self._timers and self._timers[0][0] <= now:
             timer = heappop(self._timers)
             if not self._is_void(timer):
-                at, _, name, _, kind = timer
-                self._due(self._containers[name], kind, at)
+                at, _, name, about, kind = timer
+                self._due(self._containers[name], about, kind, at)
 
-    def _due(self, container: _Container, kind: str, at: float) -> None:
-        if kind == "ready":
+    def _due(self, container: _Container, about: int | str, kind: str, at: float) -> None:
+        if isinstance(about, str):
+            self._stop(container, about, kind, at)
+        elif kind == "ready":
+            container.serves = True
             self._serve(container, at, cold=True)
         elif kind == "idle":
             pool = self._pools[container.pool]
             if len(pool.containers) > pool.scaling.min_containers:
                 self._take_down(container, at, "idle")
-        elif container.input is not None:
-            self._stop(container, container.input, kind, at)
 
     def _stop(self, container: _Container, input_id: str, kind: str, at: float) -> None:
         pool, work = self._work[input_id]
         if kind == "preempt":
             self._work[input_id] = (pool, msgspec.structs.replace(work, preempt_after=None))
-            self._where.pop(input_id)
-            self._pools[pool].backlog.appendleft(input_id)
-            self._log.append(Preempted(at, input_id, container.id))
-            container.input = None
             self._take_down(container, at, "preempted")
             return
         how = Ended.TIMED_OUT if kind == "timeout" else Ended.CRASHED if work.crash else Ended.DONE
@@ -258,33 +266,40 @@ class Fleet:
             self._take_down(container, at, str(how))
 
     def _serve(self, container: _Container, at: float, *, cold: bool) -> None:
-        """Give the container the next input of its pool, or let it stand idle."""
+        """Give the container the next inputs of its pool, as many as it takes, or let it stand idle."""
         pool = self._pools[container.pool]
         container.turn += 1
-        container.input = None
         container.idle_since = None
-        if not pool.backlog:
+        while pool.backlog and len(container.inputs) < pool.scaling.concurrent:
+            self._start(container, pool.backlog.popleft(), at, cold=cold)
+        if not container.inputs:
             container.idle_since = at
             self._set_timer(at + pool.scaling.scaledown_window, "idle", container)
-            return
-        input_id = pool.backlog.popleft()
-        container.input = input_id
+
+    def _start(self, container: _Container, input_id: str, at: float, *, cold: bool) -> None:
+        container.inputs[input_id] = None
         self._where[input_id] = container.id
         work = self._work[input_id][1]
         self._log.append(Started(at, input_id, container.id, cold and container.boot > 0, container.boot))
         if work.preempt_after is not None and work.preempt_after < min(work.seconds, work.timeout):
-            self._set_timer(at + work.preempt_after, "preempt", container)
+            self._set_timer(at + work.preempt_after, "preempt", container, input_id)
         elif work.seconds <= work.timeout:
-            self._set_timer(at + work.seconds, "done", container)
+            self._set_timer(at + work.seconds, "done", container, input_id)
         else:
-            self._set_timer(at + work.timeout, "timeout", container)
+            self._set_timer(at + work.timeout, "timeout", container, input_id)
 
     def _end(self, input_id: str, container: str | None, how: Ended, at: float) -> None:
         del self._work[input_id]
-        self._where.pop(input_id, None)
+        if container is not None:
+            del self._containers[container].inputs[input_id]
+            del self._where[input_id]
         self._log.append(Finished(at, input_id, container, how))
 
     def _take_down(self, container: _Container, at: float, reason: str) -> None:
+        for input_id in reversed(container.inputs):
+            del self._where[input_id]
+            self._pools[container.pool].backlog.appendleft(input_id)
+        self._log += [Preempted(at, input_id, container.id) for input_id in container.inputs]
         del self._containers[container.id]
         del self._pools[container.pool].containers[container.id]
         self.gpus_used -= container.gpus
@@ -313,14 +328,17 @@ class Fleet:
         self._log.append(Booted(at, container.id, pool.name, seconds))
         self._set_timer(at + seconds, "ready", container)
 
-    def _set_timer(self, at: float, kind: str, container: _Container) -> None:
+    def _set_timer(self, at: float, kind: str, container: _Container, input_id: str | None = None) -> None:
         if at < inf:
             self._timed += 1
-            heappush(self._timers, (at, self._timed, container.id, container.turn, kind))
+            about = container.turn if input_id is None else input_id
+            heappush(self._timers, (at, self._timed, container.id, about, kind))
 
-    def _is_void(self, timer: tuple[float, int, str, int, str]) -> bool:
-        container = self._containers.get(timer[2])
-        return container is None or container.turn != timer[3]
+    def _is_void(self, timer: _Timer) -> bool:
+        container, about = self._containers.get(timer[2]), timer[3]
+        if container is None:
+            return True
+        return about not in container.inputs if isinstance(about, str) else about != container.turn
 
     def _pool(self, name: str) -> _Pool:
         entry = self._pools.get(name)
