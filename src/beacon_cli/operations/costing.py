@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from beacon_cli import events as ev
 from beacon_cli import replay, wiring
 from beacon_cli.disk import explained
 from beacon_cli.display import costing, paper
@@ -39,6 +40,8 @@ def show(name: str, *, rates: Path | None, window: float = WINDOW, as_json: bool
         ended = fold.apply(event)
         if ended is not None:
             costs.add(*ended)
+        elif isinstance(event, ev.Warmed):
+            costs.warmed(event, fold.speed)
     run = fold.run
     if run is None:
         raise UsageError(f"run {folder.run_id} never began; it cost nothing")

@@ -11,8 +11,10 @@ from math import inf
 
 import msgspec
 
+from beacon_cli import events as ev
 from beacon_cli.model import JsonObject
 from beacon_cli.rates import Rates
+from beacon_cli.timings.claims import of_answer
 from beacon_cli.timings.samples import Sample
 from beacon_cli.timings.waterfall import Part, Waterfall
 
@@ -80,6 +82,23 @@ class Costs:
             self.usages[Key(*cell, self._gpus.get(cell, ""))].failed += failed
         if sample is not None:
             self._answered(Key(*cell, sample.claims.gpu or ""), sample)
+
+    def warmed(self, event: ev.Warmed, speed: float) -> None:
+        """Take a container into account that started before its model was asked.
+
+        It is paid for from then on; `speed` is how many times faster than life the provider was played.
+        """
+        claims = of_answer(event.answer)
+        usage = self.usages[key := Key(event.region, event.model, claims.gpu or "")]
+        if claims.gpu is not None:
+            self._gpus[event.region, event.model] = claims.gpu
+        if claims.cold is not False and claims.start is None:
+            usage.untold += 1
+            usage.untold_seconds += event.seconds * speed
+        usage.cold += claims.start or 0.0
+        if claims.container is not None and claims.container not in self._containers:
+            self._containers[claims.container] = _Container(key, event.at)
+            usage.containers += 1
 
     def _answered(self, key: Key, sample: Sample) -> None:
         usage, claims = self.usages[key], sample.claims

@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 
 import msgspec
 
+from beacon_cli import events as ev
+from beacon_cli.timings.claims import of_answer
 from beacon_cli.timings.samples import Sample
 from beacon_cli.timings.spread import Distribution, Spread, assumed, measured
 
@@ -69,6 +71,12 @@ class History:
             cell.overhead.add(sample.overhead)
         if claims.gpu is not None and (claims.gpu in cell.gpus or len(cell.gpus) < _MOST_GPUS):
             cell.gpus[claims.gpu] += 1
+
+    def add_start(self, warmed: ev.Warmed) -> None:
+        """Take one container into account that started before its model was asked."""
+        claims = of_answer(warmed.answer)
+        if claims.cold and claims.start is not None:
+            self.cells[warmed.region, warmed.model].start.add(claims.start)
 
     def start(self, region: str, model: str, instead: Figures = ORIGINAL_FIGURES) -> Distribution:
         """How long a container of this model takes to start cold in this region, boot and load, in seconds."""
