@@ -11,6 +11,7 @@ raised from here is beacon's own, ends the command, and says in one line what is
     ├── StartError              5    nothing could start: no credentials, app not deployed, unreachable
     │   └── QueueError          5    the queue does not let it start: other caps, refused, no waiting wanted
     ├── GateCrossed             6    a gate that the user set with --fail-on was crossed
+    ├── BudgetReached               7    the run's budget leaves nothing for another answer; it can be resumed
     └── Interrupted       129/130/143  a signal ended the run; it can be resumed
 """
 
@@ -86,6 +87,12 @@ class GateCrossed(BeaconError):
     """What a report found crosses a gate of `--fail-on`; the report is whole all the same."""
 
     exit_code = 6
+
+
+class BudgetReached(BeaconError):
+    """The run's budget leaves nothing for another answer; with a higher one it can be resumed."""
+
+    exit_code = 7
 
 
 class Interrupted(BeaconError):

@@ -216,6 +216,14 @@ class RegionPaced(_Event, frozen=True, kw_only=True):
     reason: str
 
 
+class BudgetNeared(_Event, frozen=True, kw_only=True):
+    """Most of the run's budget is gone or set aside: USD `spent`, `reserved` for what is in flight, the `limit`."""
+
+    spent: float
+    reserved: float
+    limit: float
+
+
 class RegionGivenUp(_Event, frozen=True, kw_only=True):
     """The breaker opened: the region's remaining executions are skipped, for this reason."""
 
@@ -266,6 +274,7 @@ Event: TypeAlias = (
     | AttemptCancelled
     | OrphanEnded
     | RegionPaced
+    | BudgetNeared
     | RegionGivenUp
     | RegionFinished
     | RunInterrupted

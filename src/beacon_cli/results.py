@@ -247,6 +247,9 @@ class Standings:
     def _region_paced(self, event: ev.RegionPaced) -> None:
         self._region(event.region).slots = event.slots
 
+    def _budget_neared(self, event: ev.BudgetNeared) -> None:
+        """Nothing of the executions changes by it."""
+
     def _region_given_up(self, event: ev.RegionGivenUp) -> None:
         region = self._region(event.region)
         region.state = RegionState.GIVEN_UP
@@ -332,6 +335,7 @@ class Standings:
         ev.AttemptCancelled: _attempt_cancelled,
         ev.OrphanEnded: _orphan_ended,
         ev.RegionPaced: _region_paced,
+        ev.BudgetNeared: _budget_neared,
         ev.RegionGivenUp: _region_given_up,
         ev.RegionFinished: _region_finished,
         ev.RunInterrupted: _run_interrupted,

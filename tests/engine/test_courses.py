@@ -154,7 +154,11 @@ def carried_out(job: Spec, times: Times, scaling: fleet.Scaling, *, prewarm: boo
 @settings(max_examples=150, deadline=None)
 @given(jobs(), st.integers(0, 10_000), st.booleans(), st.sampled_from([0.0, 0.5]), st.integers(1, 3))
 def test_a_course_takes_as_long_as_the_engine(
-    job: Spec, seed: int, prewarm: bool, overhead: float, concurrent: int  # noqa: FBT001 - drawn
+    job: Spec,
+    seed: int,
+    prewarm: bool,
+    overhead: float,
+    concurrent: int,  # noqa: FBT001 - drawn
 ) -> None:
     """Same times, same plan: the wall time and the seconds of all containers are those of the engine itself."""
     times, scaling = drawn(seed, overhead=overhead), fleet.Scaling(concurrent=concurrent)

@@ -99,6 +99,16 @@ Prewarm: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+MaxCost: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        metavar="USD",
+        min=0.01,
+        help="What the run may cost, in place of the job's budget; it stops before it would cost more.",
+        show_default=False,
+    ),
+]
 KeepWarm: TypeAlias = Annotated[
     bool,
     typer.Option("--keep-warm", help="Let a container of each model live until the region's work is done."),

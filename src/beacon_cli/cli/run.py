@@ -37,6 +37,7 @@ def run(
     no_wait: options.NoWait = False,
     prewarm: options.Prewarm = None,
     keep_warm: options.KeepWarm = False,
+    max_cost: options.MaxCost = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the interrupted run that this command began, if there is one."),
@@ -58,7 +59,7 @@ def run(
         run_id=run_id,
         output=output,
         resume=resume,
-        terms=orders.terms(priority, no_wait=no_wait, prewarm=prewarm, keep_warm=keep_warm),
+        terms=orders.terms(priority, no_wait=no_wait, prewarm=prewarm, keep_warm=keep_warm, max_cost=max_cost),
         show=orders.show(json=json, quiet=quiet),
     )
     raise typer.Exit(carry_out.run(order))
@@ -131,6 +132,7 @@ def resume(
     no_wait: options.NoWait = False,
     prewarm: options.Prewarm = None,
     keep_warm: options.KeepWarm = False,
+    max_cost: options.MaxCost = None,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -146,7 +148,9 @@ def resume(
                 amend=amend,
                 speed=speed,
                 output=output,
-                terms=orders.terms(priority, no_wait=no_wait, prewarm=prewarm, keep_warm=keep_warm),
+                terms=orders.terms(
+                    priority, no_wait=no_wait, prewarm=prewarm, keep_warm=keep_warm, max_cost=max_cost
+                ),
                 show=orders.show(json=json, quiet=quiet),
             )
         )
@@ -162,6 +166,7 @@ def retry(
     no_wait: options.NoWait = False,
     prewarm: options.Prewarm = None,
     keep_warm: options.KeepWarm = False,
+    max_cost: options.MaxCost = None,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -177,7 +182,9 @@ def retry(
                 again=True,
                 speed=speed,
                 output=output,
-                terms=orders.terms(priority, no_wait=no_wait, prewarm=prewarm, keep_warm=keep_warm),
+                terms=orders.terms(
+                    priority, no_wait=no_wait, prewarm=prewarm, keep_warm=keep_warm, max_cost=max_cost
+                ),
                 show=orders.show(json=json, quiet=quiet),
             )
         )

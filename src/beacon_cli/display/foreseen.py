@@ -69,9 +69,13 @@ def _walls(found: Outlook) -> Table:
 
 
 def _costs(view: ForeseenView) -> Table:
-    made = table(["USD", "low", "expected", "high", "of it cold", "GPU time", "cold", "idle"], right=set(range(1, 8)))
+    made = table(
+        ["USD", "low", "expected", "high", "of it cold", "GPU time", "cold", "idle"], right=set(range(1, 8))
+    )
     for way in view.outlook.forecasts.values():
-        money = [Text("unknown", ODD)] * 4 if way.usd is None else [*_usd(way.usd), Text(f"{way.cold_usd or 0:.4f}")]
+        money = (
+            [Text("unknown", ODD)] * 4 if way.usd is None else [*_usd(way.usd), Text(f"{way.cold_usd or 0:.4f}")]
+        )
         seconds = [Text(clock(each)) for each in (way.gpu.expected, way.cold_gpu, way.idle_gpu)]
         made.add_row(_said(way, view.outlook), *money, *seconds)
     return made

@@ -22,7 +22,8 @@ from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
-from beacon_cli.operations import looking, noting, taking_turns
+from beacon_cli.operations import budgeting, looking, noting, taking_turns
+from beacon_cli.operations.budgeting import Budget
 from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
 from beacon_cli.plan import Plan
@@ -55,6 +56,7 @@ def run(order: Order, disk: Disk = DISK) -> int:
     settings = wiring.settings()
     job, spec = wiring.job(order.job, settings)
     spec = retargeted(selection.narrow(spec, order.selection, settings.regions), order.executor, speed=order.speed)
+    spec = _budgeted(spec, order.terms.max_cost)
     begun = _unfinished(Runs(settings.home, disk), order, spec) if order.resume else None
     if begun:
         return go_on(_continued(begun, order), disk)
@@ -130,10 +132,11 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
         executor = await _prepared(
             stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
         )
+        budget, terms = await budgeting.budget(plan, executor, settings, order.terms, rehearsal=rehearsal)
         run_id = order.run_id or new_run_id(time.time(), random.random)
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
-        taken = taking_turns.queue(run_id, plan, executor, settings, rehearsal=rehearsal, terms=order.terms)
+        taken = taking_turns.queue(run_id, plan, executor, settings, rehearsal=rehearsal, terms=terms)
         try:
             queue = await stack.enter_async_context(taken)
         except BaseException:
@@ -154,7 +157,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             speed=_speed(plan.spec, order.speed, rehearsal=rehearsal),
         )
         standings = Standings()
-        means = _Means(plan, executor, queue, kept, folder)
+        means = _Means(plan, executor, queue, kept, folder, budget)
         code = await _carried_out(means, opening, standings, order)
     return Ended(code, standings, folder)
 
@@ -164,7 +167,9 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         stack.enter_context(folder.writing())
         recovered, began = folder.recover()
         past = recovered.standings
-        plan = Plan(_present_spec(began, settings, amend=continuation.amend))
+        present = _present_spec(began, settings, amend=continuation.amend)
+        last = past.run.spec.budget if past.run else None
+        plan = Plan(_budgeted(present, continuation.terms.max_cost or last))
         if past.finished and not continuation.again and not any(pending(past, e.id) for e in plan.executions()):
             _write_results(folder, plan, continuation.output)
             paper.say([f"nothing is pending in run {folder.run_id}"], sys.stderr)
@@ -176,6 +181,15 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             rehearsal_speed=continuation.speed if began.rehearsal else None,
             output=continuation.output,
         )
+        budget, terms = await budgeting.budget(
+            plan,
+            executor,
+            settings,
+            continuation.terms,
+            rehearsal=began.rehearsal,
+            past=replay.read(folder.journal),
+            standings=past,
+        )
         queue = await stack.enter_async_context(
             taking_turns.queue(
                 began.run_id,
@@ -183,7 +197,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
                 executor,
                 settings,
                 rehearsal=began.rehearsal,
-                terms=continuation.terms,
+                terms=terms,
                 pending=_pending(plan, past, again=continuation.again),
             )
         )
@@ -197,9 +211,14 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             again=continuation.again,
             speed=_speed(plan.spec, continuation.speed, rehearsal=began.rehearsal),
         )
-        code = await _carried_out(_Means(plan, executor, queue, kept, folder), opening, past, continuation)
+        code = await _carried_out(_Means(plan, executor, queue, kept, folder, budget), opening, past, continuation)
     _summarise(past, folder, continuation.show)
     return code
+
+
+def _budgeted(spec: Spec, limit: float | None) -> Spec:
+    """The spec with this budget in place of the job's, if there is one."""
+    return spec if limit is None else msgspec.structs.replace(spec, budget=limit)
 
 
 def _speed(spec: Spec, asked: float, *, rehearsal: bool) -> float:
@@ -260,13 +279,17 @@ async def _prepared(
 
 
 class _Means(NamedTuple):
-    """What a run is carried out with, all of it open. Without `queue` nobody waits for a turn."""
+    """What a run is carried out with, all of it open.
+
+    Without `queue` nobody waits for a turn, without `budget` nothing is counted.
+    """
 
     plan: Plan
     executor: Executor
     queue: TicketQueue | None
     journal: Journal
     folder: RunFolder
+    budget: Budget | None
 
 
 async def _carried_out(
@@ -284,6 +307,9 @@ async def _carried_out(
                 if means.queue is not None:
                     recorder.add(means.queue)
                     await stack.enter_async_context(means.queue.open(recorder.emit, standings))
+                if means.budget is not None:
+                    recorder.add(means.budget)
+                    means.budget.open(recorder.emit, stop.spent)
                 await conduct.conduct(
                     means.plan,
                     opening=opening,

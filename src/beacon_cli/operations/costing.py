@@ -42,6 +42,8 @@ def show(name: str, *, rates: Path | None, window: float = WINDOW, as_json: bool
             costs.add(*ended)
         elif isinstance(event, ev.Warmed):
             costs.warmed(event, fold.speed)
+        elif isinstance(event, ev.RunResumed) and fold.run is not None and fold.run.rehearsal:
+            costs.end_containers()
     run = fold.run
     if run is None:
         raise UsageError(f"run {folder.run_id} never began; it cost nothing")

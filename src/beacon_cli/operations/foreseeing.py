@@ -89,5 +89,7 @@ def checked(gpu: str, rates: Rates) -> str:
     """
     if known_gpu(gpu, rates.gpu) is None:
         known = ", ".join(rates.gpu)
-        raise UsageError(f"--gpu: no price of {gpu!r} is known; known: {known}. Add it to [rates.gpu] in beacon.toml")
+        raise UsageError(
+            f"--gpu: no price of {gpu!r} is known; known: {known}. Add it to [rates.gpu] in beacon.toml"
+        )
     return gpu

@@ -20,13 +20,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """How a run takes its turns. Without `wait` it does not begin where it would have to wait for one.
 
     `prewarm` says whether models are warm before they are asked; None: where there is more than one question. With
-    `keep_warm` a container of each stays until the turn is over.
+    `keep_warm` a container of each stays until the turn is over. `max_cost` is the budget in USD, in place of the
+    job's.
     """
 
     priority: Priority = Priority.NORMAL
     wait: bool = True
     prewarm: bool | None = None
     keep_warm: bool = False
+    max_cost: float | None = None
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +71,14 @@ def show(*, json: bool, quiet: bool) -> Show:
     return Show(progress=not quiet, json=json)
 
 
-def terms(priority: str, *, no_wait: bool, prewarm: bool | None = None, keep_warm: bool = False) -> Terms:
+def terms(
+    priority: str,
+    *,
+    no_wait: bool,
+    prewarm: bool | None = None,
+    keep_warm: bool = False,
+    max_cost: float | None = None,
+) -> Terms:
     """How a run takes its turns, with the priority that `--priority` names.
 
     Raises:
@@ -77,7 +86,13 @@ def terms(priority: str, *, no_wait: bool, prewarm: bool | None = None, keep_war
     """
     if priority.lower() not in list(Priority):
         raise UsageError(f"--priority: there is no {quoted(priority)}{suggestion(priority, list(Priority))}")
-    return Terms(priority=Priority(priority.lower()), wait=not no_wait, prewarm=prewarm, keep_warm=keep_warm)
+    return Terms(
+        priority=Priority(priority.lower()),
+        wait=not no_wait,
+        prewarm=prewarm,
+        keep_warm=keep_warm,
+        max_cost=max_cost,
+    )
 
 
 def select(

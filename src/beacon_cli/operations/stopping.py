@@ -12,6 +12,7 @@ from typing import NoReturn
 from beacon_cli import signals
 from beacon_cli.display.clean import clean
 from beacon_cli.display.words import count
+from beacon_cli.errors import BudgetReached
 from beacon_cli.results import Standings
 
 
@@ -22,12 +23,18 @@ class Stop:
         self._run_id = run_id
         self._standings = standings
         self._signal: signal.Signals | None = None
+        self._reason = ""
         self._asked = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
     @property
     def exit_code(self) -> int:
-        """128 and the signal's number; a run that its own time limit stopped leaves as by Ctrl-C."""
+        """128 and the signal's number; a run that its own time limit stopped leaves as by Ctrl-C.
+
+        One that its budget stopped has a code of its own.
+        """
+        if self._reason and self._signal is None:
+            return BudgetReached.exit_code
         return 128 + (self._signal or signal.SIGINT)
 
     @contextmanager
@@ -37,10 +44,14 @@ class Stop:
             yield
 
     async def wishes(self) -> AsyncIterator[str]:
-        """The name of the first signal, once it has come."""
+        """The name of the first signal, once it has come; or why the budget ends the run."""
         await self._asked.wait()
-        if self._signal is not None:
-            yield self._signal.name
+        yield self._signal.name if self._signal is not None else self._reason
+
+    def spent(self, reason: str) -> None:
+        """The budget ends the run, for this reason."""
+        self._reason = self._reason or reason
+        self._asked.set()
 
     def _heard(self, number: signal.Signals) -> None:
         if self._signal is not None:

@@ -277,8 +277,7 @@ def _way(each: Forecast) -> JsonObject:
     return {
         "wall_seconds": _rounded(each.wall, 1),
         "wall_seconds_due_to_cold_starts": round(each.cold_wall, 1),
-        "gpu_seconds": _rounded(each.gpu, 1)
-        | {"cold": round(each.cold_gpu, 1), "idle": round(each.idle_gpu, 1)},
+        "gpu_seconds": _rounded(each.gpu, 1) | {"cold": round(each.cold_gpu, 1), "idle": round(each.idle_gpu, 1)},
         "usd": None if each.usd is None else _rounded(each.usd, 6),
         "usd_due_to_cold_starts": None if each.cold_usd is None else round(each.cold_usd, 6),
         "usd_known": round(each.least_usd, 6),

@@ -351,6 +351,10 @@ class Job(Part):
     keep_warm: Annotated[KeepWarmPart | None, Field(description="Business hours for `beacon warm --apply`.")] = (
         None
     )
+    budget: Annotated[
+        Decimal | None,
+        Field(gt=0, le=1_000_000, description="What a run may cost, in USD; it stops before it would cost more."),
+    ] = None
     design: Annotated[DesignPart | None, Field(description="What the run has to have for a verdict.")] = None
     executor: Annotated[ExecutorPart | None, Field(description="Without it: beacon's own apps on Modal.")] = None
     ignore: Annotated[

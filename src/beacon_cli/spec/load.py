@@ -135,6 +135,7 @@ def _spec(job: Job, asked: list[QuestionPart], names: RegionNames, allowed: Allo
         analysis=_analysis(job),
         design=_record(model.DesignRule, job.design),
         keep_warm=_keep_warm(job, names),
+        budget=job.budget,
         target=_target(job, names),
         ignore=tuple(job.ignore),
     )

@@ -65,12 +65,18 @@ class Costs:
     def __init__(self) -> None:
         self.usages: defaultdict[Key, Usage] = defaultdict(Usage)
         self._containers: dict[str, _Container] = {}
+        self._gone: list[Key] = []
         self._gpus: dict[tuple[str, str], str] = {}
 
     @property
     def containers(self) -> int:
         """How many containers gave answers, by their ids."""
-        return len(self._containers)
+        return len(self._containers) + len(self._gone)
+
+    def end_containers(self) -> None:
+        """No container of before answers again, also if another has its id: the provider was played, and ended."""
+        self._gone += [container.key for container in self._containers.values()]
+        self._containers.clear()
 
     def add(self, ended: Waterfall, sample: Sample | None) -> None:
         """Take one more execution into account, with its sample if it was answered."""
@@ -132,8 +138,8 @@ class Costs:
     def tail(self, window: float) -> dict[Key, float]:
         """The most that containers may have stood idle after their last answers, if they go after `window`."""
         found = defaultdict[Key, float](float)
-        for container in self._containers.values():
-            found[container.key] += window
+        for key in (*self._gone, *(container.key for container in self._containers.values())):
+            found[key] += window
         return dict(found)
 
 

@@ -1,0 +1,178 @@
+"""Keeps a run within its budget: no execution starts before what it may cost is set aside.
+
+A listener of the run's events, told before all others: an execution that does not fit waits here before its call is
+placed, until one that ends leaves enough. When nothing is in flight any more and it still does not fit, the run is
+stopped in order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+import anyio
+import msgspec
+
+from beacon_cli import events as ev
+from beacon_cli import wiring
+from beacon_cli.display import paper
+from beacon_cli.errors import BudgetReached, StartError
+from beacon_cli.model import ModalTarget
+from beacon_cli.operations import histories
+from beacon_cli.operations.orders import Terms
+from beacon_cli.plan import Plan
+from beacon_cli.planning.courses import Cell
+from beacon_cli.planning.purses import Purse, Tariff
+from beacon_cli.ports import Emit, Executor
+from beacon_cli.rates import Rates
+from beacon_cli.results import Standings, pending
+from beacon_cli.settings import Settings
+from beacon_cli.timings.costs import WINDOW
+from beacon_cli.timings.history import History
+
+WARN_AT = 0.8
+"""The share of its budget of which a run says that it is gone or set aside."""
+_HIGH = 0.9
+"""Set aside is what nine answers, and nine starts, of ten stay below."""
+
+
+class Budget:
+    """See `ports.Listener`. `open` before the run's first event."""
+
+    def __init__(self, purse: Purse) -> None:
+        self.purse = purse
+        self._changed = anyio.Event()
+        self._is_told = False
+        self._emit: Emit
+        self._stop: Callable[[str], None]
+
+    def open(self, emit: Emit, stop: Callable[[str], None]) -> None:
+        """`emit` says what happens, `stop` ends the run in order, for a reason."""
+        self._emit, self._stop = emit, stop
+
+    async def handle(self, event: ev.Event, standings: Standings) -> None:
+        """See `ports.Listener.handle`."""
+        del standings
+        self.purse.apply(event)
+        if isinstance(event, ev.AttemptStarted):
+            await self._set_aside(event)
+        elif isinstance(event, _SETTLING):
+            self._changed.set()
+            self._changed = anyio.Event()
+
+    async def _set_aside(self, event: ev.AttemptStarted) -> None:
+        purse = self.purse
+        while not purse.reserve(event.execution, (event.region, event.model)):
+            if purse.is_idle:
+                self._stop(f"budget of {purse.limit:.2f} USD reached")
+                await anyio.sleep_forever()  # the run's end ends this
+            await self._changed.wait()
+        used = purse.spent + purse.reserved
+        if used >= WARN_AT * purse.limit and not self._is_told:
+            self._is_told = True
+            paper.tell(
+                [
+                    f"beacon: {100 * used / purse.limit:.0f} % of the budget of {purse.limit:.2f} USD are gone"
+                    " or set aside"
+                ]
+            )
+            await self._emit(
+                ev.BudgetNeared(at=time.time(), spent=purse.spent, reserved=purse.reserved, limit=purse.limit)
+            )
+
+
+_SETTLING = ev.AttemptSucceeded | ev.AttemptFailed | ev.AttemptCancelled | ev.Warmed | ev.WarmingFailed
+
+
+async def budget(
+    plan: Plan,
+    executor: Executor,
+    settings: Settings,
+    terms: Terms,
+    *,
+    rehearsal: bool,
+    past: Iterable[ev.Event] = (),
+    standings: Standings | None = None,
+) -> tuple[Budget | None, Terms]:
+    """The run's budget, if it has one, and the terms that it leaves: without warming where that does not fit.
+
+    `past` is the journal so far, and `standings` its fold.
+
+    Raises:
+        StartError: a price is unknown, so that no budget can be kept.
+        BudgetReached: not one more answer fits.
+    """
+    limit = plan.spec.budget
+    if limit is None:
+        return None, terms
+    history = histories.history(settings.home, rehearsals=rehearsal)
+    purse = Purse(limit, await _tariff(plan, executor, wiring.rates(settings), history))
+    for event in past:
+        purse.apply(event)
+    left = _left(plan, standings or Standings())
+    if left and not any(purse.fits(purse.price(cell)) for cell in left):
+        least = purse.spent + min(purse.price(cell) for cell in left)
+        raise BudgetReached(
+            f"a budget of {limit:.2f} USD leaves nothing for an answer: {purse.spent:.4f} USD are gone or set aside,"
+            f" and the next one takes it to {least:.4f}. Raise it: --max-cost {_enough(least)}"
+        )
+    starts = sum(purse.price(cell) for cell in left)
+    if terms.prewarm is not False and not purse.fits(starts):
+        paper.tell(
+            [
+                f"beacon: containers are not started before their models are asked: with a first answer of each that"
+                f" may take {starts:.4f} USD, and the budget is {limit:.2f}"
+            ]
+        )
+        terms = msgspec.structs.replace(terms, prewarm=False)
+    return Budget(purse), terms
+
+
+def _enough(least: float) -> str:
+    """A sum in whole cents that is a little more."""
+    return f"{int(least * 100) / 100 + 0.01:.2f}"
+
+
+def _left(plan: Plan, standings: Standings) -> list[Cell]:
+    """The cells in which anything is pending."""
+    found = dict.fromkeys(
+        (each.region.id, each.model.id) for each in plan.executions() if pending(standings, each.id) is not None
+    )
+    return list(found)
+
+
+async def _tariff(plan: Plan, executor: Executor, rates: Rates, history: History) -> Tariff:
+    target = plan.spec.target
+    if not isinstance(target, ModalTarget) or executor.containers is None:
+        raise StartError(
+            "a budget needs containers that are paid by the second: what this executor costs is unknown."
+            " Leave out --max-cost and `budget`"
+        )
+    per_second: dict[Cell, float] = {}
+    for region, model in plan.cells():
+        deployed = await executor.containers.deployed(region, model)
+        said = history.gpu(region.id, model.id)
+        names = (deployed.gpus if deployed else ()) or ((said,) if said else ())
+        prices = [rates.per_second(name, region.id) for name in names]
+        known = [price for price in prices if price is not None]
+        if not known or len(known) < len(prices):
+            gpu = " or ".join(names) or "its GPU, which nobody names,"
+            raise StartError(
+                f"a budget cannot be kept: no price is known of {gpu} for {model.id} in {region.id}. Set it in"
+                " beacon.toml, in USD for a second: [rates.gpu] NAME = 0.000306, and the region's multiplier under"
+                " [rates.region]"
+            )
+        per_second[region.id, model.id] = max(known)
+    return Tariff(
+        per_second=per_second,
+        start={cell: history.start(*cell).quantile(_HIGH) for cell in per_second},
+        answer={cell: _answer(history, cell) for cell in per_second},
+        rates=rates,
+        window=WINDOW,
+        is_alone=target.cls is not None,
+    )
+
+
+def _answer(history: History, cell: Cell) -> float:
+    overhead = history.overhead(*cell)
+    return history.generation(*cell).quantile(_HIGH) + (overhead.quantile(_HIGH) if overhead else 0.0)

@@ -1,0 +1,168 @@
+"""What a run has spent and reserved, against its budget. Pure: events in, USD out; decides nothing.
+
+Spent is what `show --cost` counts, and beside it the most that is not in yet: containers that may stand idle for
+their window after their last answers, attempts without an answer, answers that did not say their seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from beacon_cli import events as ev
+from beacon_cli.planning.courses import Cell
+from beacon_cli.rates import Rates
+from beacon_cli.timings.costs import Costs, Key
+from beacon_cli.timings.waterfall import Waterfalls
+
+
+class Tariff(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cell is reserved at: USD for a second, and the longest that a start and an answer are expected to take.
+
+    `window` is how long an idle container stays. `is_alone`: one container serves the cell, however much is asked
+    of it; otherwise each question may start one.
+    """
+
+    per_second: Mapping[Cell, float]
+    start: Mapping[Cell, float]
+    answer: Mapping[Cell, float]
+    rates: Rates
+    window: float
+    is_alone: bool = True
+
+    def start_of(self, cell: Cell) -> float:
+        """USD for a container that has to start, its window at the end included."""
+        return self.per_second[cell] * (self.start[cell] + self.window)
+
+    def answer_of(self, cell: Cell) -> float:
+        """USD for one answer."""
+        return self.per_second[cell] * self.answer[cell]
+
+
+class Purse:
+    """Of one run, over all of its processes. `apply` is told of every event, the journal's of before included."""
+
+    def __init__(self, limit: float, tariff: Tariff) -> None:
+        self.limit = limit
+        self._tariff = tariff
+        self._fold = Waterfalls()
+        self._costs = Costs()
+        self._cells: dict[str, Cell] = {}
+        self._placed: dict[str, float] = {}
+        self._failing: dict[str, float] = {}
+        """USD of attempts without an answer, of executions that have not ended."""
+        self._lost = 0.0
+        """USD of containers that were started and never said so."""
+        self._reserved: dict[str, float] = {}
+        self._starting: dict[Cell, str] = {}
+        """Whose reservation holds the start of the cell's container."""
+        self._alive: set[Cell] = set()
+
+    @property
+    def spent(self) -> float:
+        """USD that is gone, or may be."""
+        tails = self._costs.tail(self._tariff.window)
+        known = sum(
+            (usage.known + usage.failed + usage.untold_seconds) * self._price(key)
+            for key, usage in self._costs.usages.items()
+        )
+        idle = sum(seconds * self._price(key) for key, seconds in tails.items())
+        return known + idle + sum(self._failing.values()) + self._lost
+
+    @property
+    def reserved(self) -> float:
+        """USD that is set aside for what is in flight."""
+        return sum(self._reserved.values())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is set aside: what does not fit now never will."""
+        return not self._reserved
+
+    def fits(self, usd: float) -> bool:
+        """Whether so much is left."""
+        return self.spent + self.reserved + usd <= self.limit
+
+    def price(self, cell: Cell) -> float:
+        """USD to set aside for one more execution of the cell."""
+        is_served = self._tariff.is_alone and (cell in self._alive or cell in self._starting)
+        return self._tariff.answer_of(cell) + (0.0 if is_served else self._tariff.start_of(cell))
+
+    def reserve(self, execution: str, cell: Cell) -> bool:
+        """Set aside what an execution may cost, if it fits."""
+        usd = self.price(cell)
+        if not self.fits(usd):
+            return False
+        self._set_aside(execution, cell, usd)
+        return True
+
+    def apply(self, event: ev.Event) -> None:
+        """Take one more event into account."""
+        ended = self._fold.apply(event)
+        if ended is not None:
+            self._costs.add(*ended)
+            self._failing.pop(ended[0].execution, None)
+        match event:
+            case ev.RunStarted() | ev.RunResumed():
+                self._begin()
+                if self._fold.run is not None and self._fold.run.rehearsal:
+                    self._costs.end_containers()
+            case ev.Warming() | ev.Warmed() | ev.WarmingFailed():
+                self._warming(event)
+            case ev.AttemptStarted():
+                self._cells[event.execution] = (event.region, event.model)
+            case ev.CallPlaced():
+                self._placed[event.execution] = event.at
+            case ev.CallReattached(execution=execution) if execution in self._cells:
+                self._placed[execution] = event.at
+                self._set_aside(execution, self._cells[execution], self.price(self._cells[execution]))
+            case ev.AttemptSucceeded(execution=execution) if execution in self._cells:
+                self._placed.pop(execution, None)
+                self._alive.add(self._cells[execution])
+                self._release(execution)
+            case ev.AttemptFailed() | ev.AttemptCancelled() if event.execution in self._cells:
+                self._failed(event, is_over=ended is not None)
+            case _:
+                pass
+
+    def _begin(self) -> None:
+        self._reserved.clear()
+        self._starting.clear()
+        self._alive.clear()
+
+    def _failed(self, event: ev.AttemptFailed | ev.AttemptCancelled, *, is_over: bool) -> None:
+        placed = self._placed.pop(event.execution, None)
+        if placed is not None and not is_over:
+            usd = (
+                max(0.0, event.at - placed)
+                * self._fold.speed
+                * self._tariff.per_second[self._cells[event.execution]]
+            )
+            self._failing[event.execution] = self._failing.get(event.execution, 0.0) + usd
+        self._release(event.execution)
+
+    def _warming(self, event: ev.Warming | ev.Warmed | ev.WarmingFailed) -> None:
+        cell, key = (event.region, event.model), f"{event.region}\x1f{event.model}"
+        if isinstance(event, ev.Warming):
+            self._set_aside(key, cell, self._tariff.start_of(cell))
+            return
+        self._release(key)
+        if isinstance(event, ev.Warmed):
+            self._costs.warmed(event, self._fold.speed)
+            self._alive.add(cell)
+        else:
+            self._lost += event.seconds * self._fold.speed * self._tariff.per_second[cell]
+
+    def _set_aside(self, key: str, cell: Cell, usd: float) -> None:
+        self._reserved[key] = usd
+        if cell not in self._alive:
+            self._starting.setdefault(cell, key)
+
+    def _release(self, key: str) -> None:
+        self._reserved.pop(key, None)
+        self._starting = {cell: holder for cell, holder in self._starting.items() if holder != key}
+
+    def _price(self, key: Key) -> float:
+        said = self._tariff.rates.per_second(key.gpu, key.region) if key.gpu else None
+        return self._tariff.per_second[key.region, key.model] if said is None else said
