@@ -217,7 +217,7 @@ class RegionPaced(_Event, frozen=True, kw_only=True):
 
 
 class BudgetNeared(_Event, frozen=True, kw_only=True):
-    """Most of the run's budget is gone or set aside: USD `spent`, `reserved` for what is in flight, the `limit`."""
+    """Most of the run's budget is gone or set aside: in USD, `reserved` for what is in flight."""
 
     spent: float
     reserved: float

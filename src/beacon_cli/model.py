@@ -206,8 +206,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
     `regions` are those that are on, in the job's order; `regions_off` the ids that the job names and the
     configuration has switched off. `in_flight` is how many questions a lane has in flight at once. `ignore` names
-    settings that no argument carries, with the job's consent. `analysis` None: the defaults, not declared. `budget`
-    is what a run may cost, in USD.
+    settings that no argument carries, with the job's consent. `analysis` None: the defaults, not declared.
+    `budget` is what a run may cost, in USD.
     """
 
     id: str

@@ -156,9 +156,9 @@ def carried_out(job: Spec, times: Times, scaling: fleet.Scaling, *, prewarm: boo
 def test_a_course_takes_as_long_as_the_engine(
     job: Spec,
     seed: int,
-    prewarm: bool,
+    prewarm: bool,  # noqa: FBT001 - drawn
     overhead: float,
-    concurrent: int,  # noqa: FBT001 - drawn
+    concurrent: int,
 ) -> None:
     """Same times, same plan: the wall time and the seconds of all containers are those of the engine itself."""
     times, scaling = drawn(seed, overhead=overhead), fleet.Scaling(concurrent=concurrent)

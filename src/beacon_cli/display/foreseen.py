@@ -33,6 +33,7 @@ _NAME = 24
 _LEAST_BAR = 20
 _WIDEST_BAR = 56
 _MOST_ROWS = 40
+_MOST_NAMED = 3
 
 
 class ForeseenView(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,13 +163,15 @@ def _remarks(view: ForeseenView) -> Iterator[str]:
     prices = found.prices
     gpus = sorted({gpu for gpu in prices.gpus.values() if gpu is not None})
     yield (
-        f"a container is paid for from its start until it has stood idle for {view.window:g} s after its last answer;"
-        " 'kept warm' leaves out what it cost before the run"
+        f"a container is paid for from its start until it has stood idle for {view.window:g} s after its last"
+        " answer; 'kept warm' leaves out what it cost before the run"
     )
     if prices.unknown:
-        shown = ", ".join(" ".join(each) for each in prices.unknown[:3])
-        more = f" and {len(prices.unknown) - 3} more" if len(prices.unknown) > 3 else ""  # noqa: PLR2004 - as above
-        yield f"unknown: the GPU of {shown}{more}, or its price; name it with --gpu, its price in [rates] of beacon.toml"
+        shown = ", ".join(" ".join(each) for each in prices.unknown[:_MOST_NAMED])
+        rest = len(prices.unknown) - _MOST_NAMED
+        more = f" and {rest} more" if rest > 0 else ""
+        remedy = "name it with --gpu, its price in [rates] of beacon.toml"
+        yield f"unknown: the GPU of {shown}{more}, or its price; {remedy}"
     dated, source = prices.rates.dated or "unknown", prices.rates.source or "an unknown source"
     yield f"rates of {dated}, GPUs alone ({', '.join(gpus) or 'none known'}), from {source}; prices change"
 

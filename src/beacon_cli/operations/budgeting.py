@@ -1,8 +1,8 @@
 """Keeps a run within its budget: no execution starts before what it may cost is set aside.
 
-A listener of the run's events, told before all others: an execution that does not fit waits here before its call is
-placed, until one that ends leaves enough. When nothing is in flight any more and it still does not fit, the run is
-stopped in order.
+A listener of the run's events, told before all others: an execution that does not fit waits here before its call
+is placed, until one that ends leaves enough. When nothing is in flight any more and it still does not fit, the run
+is stopped in order.
 """
 
 from __future__ import annotations
@@ -70,12 +70,8 @@ class Budget:
         used = purse.spent + purse.reserved
         if used >= WARN_AT * purse.limit and not self._is_told:
             self._is_told = True
-            paper.tell(
-                [
-                    f"beacon: {100 * used / purse.limit:.0f} % of the budget of {purse.limit:.2f} USD are gone"
-                    " or set aside"
-                ]
-            )
+            share = f"{100 * used / purse.limit:.0f} %"
+            paper.tell([f"beacon: {share} of the budget of {purse.limit:.2f} USD are gone or set aside"])
             await self._emit(
                 ev.BudgetNeared(at=time.time(), spent=purse.spent, reserved=purse.reserved, limit=purse.limit)
             )
@@ -113,17 +109,13 @@ async def budget(
     if left and not any(purse.fits(purse.price(cell)) for cell in left):
         least = purse.spent + min(purse.price(cell) for cell in left)
         raise BudgetReached(
-            f"a budget of {limit:.2f} USD leaves nothing for an answer: {purse.spent:.4f} USD are gone or set aside,"
-            f" and the next one takes it to {least:.4f}. Raise it: --max-cost {_enough(least)}"
+            f"a budget of {limit:.2f} USD leaves nothing for an answer: {purse.spent:.4f} USD are gone or set"
+            f" aside, and the next one takes it to {least:.4f}. Raise it: --max-cost {_enough(least)}"
         )
     starts = sum(purse.price(cell) for cell in left)
     if terms.prewarm is not False and not purse.fits(starts):
-        paper.tell(
-            [
-                f"beacon: containers are not started before their models are asked: with a first answer of each that"
-                f" may take {starts:.4f} USD, and the budget is {limit:.2f}"
-            ]
-        )
+        why = f"with a first answer of each that may take {starts:.4f} USD, and the budget is {limit:.2f}"
+        paper.tell([f"beacon: containers are not started before their models are asked: {why}"])
         terms = msgspec.structs.replace(terms, prewarm=False)
     return Budget(purse), terms
 

@@ -22,8 +22,8 @@ from beacon_cli.timings.costs import WINDOW
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be foreseen, and under which assumptions.
 
-    `gpu` is taken for the GPU of every model, in place of what earlier answers named; `window` is how long the apps'
-    containers stand idle before they go, `concurrent` how many questions one of them answers at once. With
+    `gpu` is taken for the GPU of every model, in place of what earlier answers named; `window` is how long the
+    apps' containers stand idle before they go, `concurrent` how many questions one of them answers at once. With
     `rehearsals` the history is that of rehearsals alone.
     """
 
@@ -47,9 +47,8 @@ def show(job: Path, chosen: Selection, wanted: Wanted, *, as_json: bool) -> None
     settings = wiring.settings()
     plan = Plan(selection.narrow(wiring.job(job, settings)[1], chosen, settings.regions))
     if len(plan) > forecasts.MOST:
-        raise UsageError(
-            f"{len(plan):,} executions are too many to imagine, {forecasts.MOST:,} the most: take a part with --limit"
-        )
+        most = f"{forecasts.MOST:,} are the most: take a part with --limit"
+        raise UsageError(f"{len(plan):,} executions are too many to imagine; {most}")
     rates = costing.rates_of(settings, wanted.rates)
     history = histories.history(settings.home, rehearsals=wanted.rehearsals)
     at_endpoint = isinstance(plan.spec.target, OpenaiTarget)

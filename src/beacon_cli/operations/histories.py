@@ -48,6 +48,8 @@ def history(home: Path, *, since: float = 0.0, rehearsals: bool = False) -> Hist
         try:
             for event in replay.read(folder.journal):
                 ended = fold.apply(event)
+                if event.at < since:
+                    continue
                 if isinstance(event, ev.Warmed):
                     found.add_start(event)
                 elif ended is not None and ended[1] is not None:

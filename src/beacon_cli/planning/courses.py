@@ -28,8 +28,8 @@ COOLING = 2.0
 class Times(msgspec.Struct, frozen=True, kw_only=True):
     """How long things take, in seconds.
 
-    `start` is given a cell and the number of its container, from 1; `answer` is the time in a warm container, and
-    `overhead` what comes on top of it before the next question can be asked.
+    `start` is given a cell and the number of its container, from 1; `answer` is the time in a warm container,
+    and `overhead` what comes on top of it before the next question can be asked.
     """
 
     start: Callable[[Cell, int], float]
@@ -38,7 +38,7 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run is begun: `prewarm`ed or not, its first containers `warm` already or not, kept while it lasts or not.
+    """How a run is begun: `prewarm`ed or not, its first containers `warm` already or not, kept warm or not.
 
     `without_containers`: nothing has to start and nothing has room for one question alone, as at an endpoint.
     """
@@ -50,7 +50,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Life(msgspec.Struct, kw_only=True, gc=False):
-    """One container: when it took its GPU, could answer, answered last, and was gone; seconds from the run's start.
+    """One container: when it took its GPU, could answer, and was gone, in seconds from the run's start.
 
     `busy` are the spans in which it answered at least one question.
     """

@@ -190,7 +190,7 @@ def _in_lanes(plan: Plan) -> Plan:
 
 
 def _prewarms(plan: Plan) -> bool:
-    """Whether `beacon run` warms the plan's models unless told otherwise: where a model is asked more than once."""
+    """Whether `beacon run` warms the plan's models unless told otherwise: where one is asked more than once."""
     return len(plan) > sum(1 for _ in plan.cells())
 
 

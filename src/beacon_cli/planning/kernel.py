@@ -1,7 +1,7 @@
 """Tasks over a time that jumps: a task is a generator that yields what it waits for. Pure; a clock of its own.
 
-What a task yields is either a number of seconds or a `Signal`. Those that are due at one time go on in the order in
-which they began to wait, as on the event loop that beacon runs on.
+What a task yields is either a number of seconds or a `Signal`. Those that are due at one time go on in the order
+in which they began to wait, as on the event loop that beacon runs on.
 """
 
 from __future__ import annotations
@@ -76,8 +76,7 @@ class Kernel:
 
 def together(kernel: Kernel, tasks: Iterable[Task]) -> Task:
     """Run tasks side by side, until all have ended."""
-    for ended in [kernel.start(task) for task in tasks]:
-        yield ended
+    yield from [kernel.start(task) for task in tasks]
 
 
 class Seats:

@@ -18,7 +18,7 @@ from beacon_cli.timings.waterfall import Waterfalls
 
 
 class Tariff(msgspec.Struct, frozen=True, kw_only=True):
-    """What a cell is reserved at: USD for a second, and the longest that a start and an answer are expected to take.
+    """What a cell is reserved at: USD for a second, and how long a start and an answer may take at most.
 
     `window` is how long an idle container stays. `is_alone`: one container serves the cell, however much is asked
     of it; otherwise each question may start one.

@@ -78,8 +78,13 @@ def unique(document: Document, *sections: Loc) -> Iterator[Complaint]:
 
 
 def limits(document: Document, gpus_total: int, gpus_per_region: int) -> Iterator[Complaint]:
-    """No limit is above the workspace's; endpoints take no GPU of it and have a limit of their own."""
+    """No limit is above the workspace's; endpoints take no GPU of it and have a limit of their own.
+
+    A class has one container for each model, so `in_flight` questions of one take no more GPUs than one does.
+    """
     bound = "the workspace's limit"
+    if find(document.tree, "executor", "modal", "function") is None:
+        gpus_total, gpus_per_region = (each * _at_once(document) for each in (gpus_total, gpus_per_region))
     if isinstance(find(document.tree, "executor", "openai"), Mapping):
         gpus_total = gpus_per_region = MOST_AT_ENDPOINTS
         bound = "the limit at endpoints"
@@ -91,6 +96,15 @@ def limits(document: Document, gpus_total: int, gpus_per_region: int) -> Iterato
         if isinstance(asked, int) and asked > allowed:
             message = f"is {asked:,}, but {bound} is {allowed:,}; a job may lower it, never raise it"
             yield Complaint(("limits", key), message)
+
+
+def _at_once(document: Document) -> int:
+    """How many questions of one model a job has in flight in a region; 1 where it does not say it rightly."""
+    try:
+        asked = whole(find(document.tree, "in_flight"))
+    except ValueError:
+        return 1
+    return asked if isinstance(asked, int) and asked > 0 else 1
 
 
 def placeholders(document: Document) -> Iterator[Complaint]:
