@@ -125,8 +125,25 @@ def drawn(plan: Plan, history: History, chance: random.Random) -> Times:
     )
 
 
+def foretold(of: Distribution, share: float) -> float:
+    """The value that a new one stays below with probability `share`, in seconds.
+
+    Of `n` values the largest is passed by one in `n + 1`, not by none: few values know little of the ends, so the
+    ends are drawn out by what `n` values of an even spread fall short of it (Weibull's plotting positions). Of a
+    single value the spread is that of the original system's figures.
+    """
+    if not of.n:
+        return of.quantile(share)
+    if of.n == 1:
+        return of.points[0] * (0.5 + share)
+    place = (share * (of.n + 1) - 1) / (of.n - 1)
+    inside = of.quantile(place)
+    beyond = place - min(1.0, max(0.0, place))
+    return max(of.points[0] / 2, inside + beyond * (of.points[-1] - of.points[0]))
+
+
 def _draw(of: Distribution, chance: random.Random) -> float:
-    return of.quantile(chance.random())
+    return foretold(of, chance.random())
 
 
 def outlook(
