@@ -89,9 +89,10 @@ class Measured(NamedTuple):
     """One run, in the provider's seconds, all from the ledger.
 
     `questions` is counted in each region from when its last model was warm (where nothing was warmed: from its
-    first question) to its last answer; the slowest region's counts. `bound` is the same of a course that the planner
-    imagines with the ledger's own times and nothing in between. `warming` is what came before, `wall` everything from
-    the first call on. `peak` is the most containers that lived in one region at once.
+    first question) to its last answer; the slowest region's counts. `bound` is the same of a course that the
+    planner imagines with the ledger's own times and nothing in between. `warming` is what came before, `wall`
+    everything from the first call on. `peak` is the most containers that lived in one region at once, `gpu` the
+    seconds that the run's containers live, to the end of their windows.
     """
 
     wall: float
@@ -103,7 +104,7 @@ class Measured(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a ledger says of one run, in seconds since its first call; `answers` and `starts` as they were drawn."""
+    """What a ledger says of one run, in seconds since its first call; `answers` and `starts` are lengths."""
 
     answers: dict[str, float]
     starts: dict[Cell, float]
@@ -273,7 +274,8 @@ def drawn(seed: int) -> Times:
             prompt=execution.question.text,
             key=execution.id,
         )
-        return timing.service_seconds(settings, seed, asked)
+        seconds: float = timing.service_seconds(settings, seed, asked)
+        return seconds
 
     return Times(start=lambda cell, nth: timing.boot_seconds(settings, seed, *cell, nth), answer=answer)
 
@@ -303,8 +305,9 @@ def planner(seeds: int) -> None:
         real = [carried_out(plan.spec, drawn(seed), scaling, prewarm=prewarm) for seed in range(1, seeds + 1)]
         inside = sum(expected.wall.low <= seconds <= expected.wall.high for seconds, _ in real)
         mean = statistics.mean(gpu for _, gpu in real)
+        low, high = expected.wall.low, expected.wall.high
         print(
-            f"{name.value}: {inside} of {seeds} walls within {expected.wall.low:.0f} to {expected.wall.high:.0f} s;"
+            f"{name.value}: {inside} of {seeds} walls within {low:.0f} to {high:.0f} s;"
             f" container seconds expected {expected.gpu.expected:.0f}, real {mean:.0f}"
             f" ({100 * (expected.gpu.expected / mean - 1):+.1f} %)"
         )
