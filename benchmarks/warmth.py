@@ -203,7 +203,8 @@ def beacon(environment: dict[str, str], path: Path, *options: str) -> None:
 
 def now(path: Path) -> float:
     """The ledger's latest moment."""
-    return max(each["mono"] for each in ledger.read(path)) + 1e-6
+    latest: float = max(each["mono"] for each in ledger.read(path))
+    return latest + 1e-6
 
 
 def all_ways(seed: int, speed: float) -> dict[str, Measured]:
@@ -255,9 +256,10 @@ def ways(seeds: int, speed: float, beside: int) -> None:
     for way in _OPTIONS:
         each = [run[way] for run in runs]
         over = statistics.median(one.questions / one.bound - 1 for one in each)
+        goal = f"{GOALS[way]:5.0f} s" if way in GOALS else "      -"
         print(
             f"{way:<11} {statistics.median(one.questions for one in each):8.1f} s"
-            f" {GOALS.get(way, float('nan')):5.0f} s {statistics.median(one.warming for one in each):6.1f} s"
+            f" {goal} {statistics.median(one.warming for one in each):6.1f} s"
             f" {statistics.median(one.wall for one in each):5.1f} s {100 * over:13.1f} %"
             f" {max(one.peak for one in each):20}"
         )

@@ -216,6 +216,13 @@ class RegionPaced(_Event, frozen=True, kw_only=True):
     reason: str
 
 
+class AttemptHeld(_Event, frozen=True, kw_only=True):
+    """Up to now the attempt waited for money of the run's budget, before its call was placed."""
+
+    execution: str
+    attempt: int
+
+
 class BudgetNeared(_Event, frozen=True, kw_only=True):
     """Most of the run's budget is gone or set aside: in USD, `reserved` for what is in flight."""
 
@@ -274,6 +281,7 @@ Event: TypeAlias = (
     | AttemptCancelled
     | OrphanEnded
     | RegionPaced
+    | AttemptHeld
     | BudgetNeared
     | RegionGivenUp
     | RegionFinished

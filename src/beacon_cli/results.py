@@ -247,7 +247,7 @@ class Standings:
     def _region_paced(self, event: ev.RegionPaced) -> None:
         self._region(event.region).slots = event.slots
 
-    def _budget_neared(self, event: ev.BudgetNeared) -> None:
+    def _about_money(self, event: ev.AttemptHeld | ev.BudgetNeared) -> None:
         """Nothing of the executions changes by it."""
 
     def _region_given_up(self, event: ev.RegionGivenUp) -> None:
@@ -335,7 +335,8 @@ class Standings:
         ev.AttemptCancelled: _attempt_cancelled,
         ev.OrphanEnded: _orphan_ended,
         ev.RegionPaced: _region_paced,
-        ev.BudgetNeared: _budget_neared,
+        ev.AttemptHeld: _about_money,
+        ev.BudgetNeared: _about_money,
         ev.RegionGivenUp: _region_given_up,
         ev.RegionFinished: _region_finished,
         ev.RunInterrupted: _run_interrupted,

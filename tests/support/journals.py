@@ -182,6 +182,7 @@ of_each_kind: dict[type, st.SearchStrategy[ev.Event]] = {
         ev.AttemptCancelled, **_of_attempt, call_id=st.none() | texts, ended=st.booleans()
     ),
     ev.OrphanEnded: st.builds(ev.OrphanEnded, at=_numbers, call_id=texts),
+    ev.AttemptHeld: st.builds(ev.AttemptHeld, **_of_attempt),
     ev.BudgetNeared: st.builds(ev.BudgetNeared, at=_numbers, spent=_numbers, reserved=_numbers, limit=_numbers),
     ev.RegionPaced: st.builds(ev.RegionPaced, **_of_region, slots=_counts, reason=texts),
     ev.RegionGivenUp: st.builds(ev.RegionGivenUp, **_of_region, reason=texts),

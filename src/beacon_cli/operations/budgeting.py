@@ -37,12 +37,14 @@ _HIGH = 0.9
 
 
 class Budget:
-    """See `ports.Listener`. `open` before the run's first event."""
+    """See `ports.Listener`. `open` it before the run's first event; `clock` is seconds since the epoch."""
 
-    def __init__(self, purse: Purse) -> None:
+    def __init__(self, purse: Purse, clock: Callable[[], float] = time.time) -> None:
         self.purse = purse
+        self._clock = clock
         self._changed = anyio.Event()
-        self._is_told = False
+        self._waiting: dict[str, Cell] = {}
+        self._is_over = self._is_told = False
         self._emit: Emit
         self._stop: Callable[[str], None]
 
@@ -61,20 +63,33 @@ class Budget:
             self._changed = anyio.Event()
 
     async def _set_aside(self, event: ev.AttemptStarted) -> None:
-        purse = self.purse
-        while not purse.reserve(event.execution, (event.region, event.model)):
-            if purse.is_idle:
-                self._stop(f"budget of {purse.limit:.2f} USD reached")
-                await anyio.sleep_forever()  # the run's end ends this
-            await self._changed.wait()
+        purse, cell = self.purse, (event.region, event.model)
+        if self._is_over or not purse.reserve(event.execution, cell, self._clock()):
+            await self._held(event, cell)
         used = purse.spent + purse.reserved
         if used >= WARN_AT * purse.limit and not self._is_told:
             self._is_told = True
             share = f"{100 * used / purse.limit:.0f} %"
             paper.tell([f"beacon: {share} of the budget of {purse.limit:.2f} USD are gone or set aside"])
             await self._emit(
-                ev.BudgetNeared(at=time.time(), spent=purse.spent, reserved=purse.reserved, limit=purse.limit)
+                ev.BudgetNeared(at=self._clock(), spent=purse.spent, reserved=purse.reserved, limit=purse.limit)
             )
+
+    async def _held(self, event: ev.AttemptStarted, cell: Cell) -> None:
+        """Wait until it fits; where nothing that waits ever will, stop the run, which ends the wait."""
+        purse = self.purse
+        self._waiting[event.execution] = cell
+        try:
+            while self._is_over or not purse.reserve(event.execution, cell, self._clock()):
+                now = self._clock()
+                prices = [purse.price(each, now) for each in self._waiting.values()]
+                if not self._is_over and purse.is_idle and not any(map(purse.fits, prices)):
+                    self._is_over = True
+                    self._stop(f"budget of {purse.limit:.2f} USD reached")
+                await self._changed.wait()
+        finally:
+            del self._waiting[event.execution]
+        await self._emit(ev.AttemptHeld(at=self._clock(), execution=event.execution, attempt=event.attempt))
 
 
 _SETTLING = ev.AttemptSucceeded | ev.AttemptFailed | ev.AttemptCancelled | ev.Warmed | ev.WarmingFailed
@@ -102,17 +117,18 @@ async def budget(
     if limit is None:
         return None, terms
     history = histories.history(settings.home, rehearsals=rehearsal)
-    purse = Purse(limit, await _tariff(plan, executor, wiring.rates(settings), history))
+    purse = Purse(limit, await _tariff(plan, executor, wiring.rates(settings), history, keep=terms.keep_warm))
     for event in past:
         purse.apply(event)
     left = _left(plan, standings or Standings())
-    if left and not any(purse.fits(purse.price(cell)) for cell in left):
-        least = purse.spent + min(purse.price(cell) for cell in left)
+    prices = [purse.price(cell, time.time()) for cell in left]
+    if left and not any(map(purse.fits, prices)):
+        least = purse.spent + min(prices)
         raise BudgetReached(
             f"a budget of {limit:.2f} USD leaves nothing for an answer: {purse.spent:.4f} USD are gone or set"
             f" aside, and the next one takes it to {least:.4f}. Raise it: --max-cost {_enough(least)}"
         )
-    starts = sum(purse.price(cell) for cell in left)
+    starts = sum(prices)
     if terms.prewarm is not False and not purse.fits(starts):
         why = f"with a first answer of each that may take {starts:.4f} USD, and the budget is {limit:.2f}"
         paper.tell([f"beacon: containers are not started before their models are asked: {why}"])
@@ -133,7 +149,7 @@ def _left(plan: Plan, standings: Standings) -> list[Cell]:
     return list(found)
 
 
-async def _tariff(plan: Plan, executor: Executor, rates: Rates, history: History) -> Tariff:
+async def _tariff(plan: Plan, executor: Executor, rates: Rates, history: History, *, keep: bool) -> Tariff:
     target = plan.spec.target
     if not isinstance(target, ModalTarget) or executor.containers is None:
         raise StartError(
@@ -162,6 +178,7 @@ async def _tariff(plan: Plan, executor: Executor, rates: Rates, history: History
         rates=rates,
         window=WINDOW,
         is_alone=target.cls is not None,
+        is_kept=keep,
     )
 
 

@@ -21,7 +21,8 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
     """What a cell is reserved at: USD for a second, and how long a start and an answer may take at most.
 
     `window` is how long an idle container stays. `is_alone`: one container serves the cell, however much is asked
-    of it; otherwise each question may start one.
+    of it; otherwise each question may start one. `is_kept`: containers stay while the run's turn lasts, however
+    long they stand idle.
     """
 
     per_second: Mapping[Cell, float]
@@ -30,6 +31,7 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
     window: float
     is_alone: bool = True
+    is_kept: bool = False
 
     def start_of(self, cell: Cell) -> float:
         """USD for a container that has to start, its window at the end included."""
@@ -50,25 +52,23 @@ class Purse:
         self._costs = Costs()
         self._cells: dict[str, Cell] = {}
         self._placed: dict[str, float] = {}
-        self._failing: dict[str, float] = {}
-        """USD of attempts without an answer, of executions that have not ended."""
         self._lost = 0.0
-        """USD of containers that were started and never said so."""
+        """USD of attempts without an answer, and of containers that were started and never said so."""
         self._reserved: dict[str, float] = {}
         self._starting: dict[Cell, str] = {}
         """Whose reservation holds the start of the cell's container."""
-        self._alive: set[Cell] = set()
+        self._alive: dict[Cell, float] = {}
+        """When the cell's container answered last, or was warm."""
 
     @property
     def spent(self) -> float:
         """USD that is gone, or may be."""
         tails = self._costs.tail(self._tariff.window)
         known = sum(
-            (usage.known + usage.failed + usage.untold_seconds) * self._price(key)
-            for key, usage in self._costs.usages.items()
+            (usage.known + usage.untold_seconds) * self._price(key) for key, usage in self._costs.usages.items()
         )
         idle = sum(seconds * self._price(key) for key, seconds in tails.items())
-        return known + idle + sum(self._failing.values()) + self._lost
+        return known + idle + self._lost
 
     @property
     def reserved(self) -> float:
@@ -84,14 +84,23 @@ class Purse:
         """Whether so much is left."""
         return self.spent + self.reserved + usd <= self.limit
 
-    def price(self, cell: Cell) -> float:
-        """USD to set aside for one more execution of the cell."""
-        is_served = self._tariff.is_alone and (cell in self._alive or cell in self._starting)
-        return self._tariff.answer_of(cell) + (0.0 if is_served else self._tariff.start_of(cell))
+    def price(self, cell: Cell, at: float) -> float:
+        """USD to set aside for one more execution of the cell that is asked then.
 
-    def reserve(self, execution: str, cell: Cell) -> bool:
-        """Set aside what an execution may cost, if it fits."""
-        usd = self.price(cell)
+        With its answer the time in which its container stood idle until then is known to have been paid for; one
+        that stood idle for longer than its window has gone.
+        """
+        tariff = self._tariff
+        idle = max(0.0, at - self._alive.get(cell, at)) * self._fold.speed
+        if tariff.is_alone and cell in self._starting:
+            return tariff.answer_of(cell)
+        if tariff.is_alone and cell in self._alive and (tariff.is_kept or idle <= tariff.window):
+            return tariff.answer_of(cell) + tariff.per_second[cell] * idle
+        return tariff.answer_of(cell) + tariff.start_of(cell)
+
+    def reserve(self, execution: str, cell: Cell, at: float) -> bool:
+        """Set aside what an execution that is asked then may cost, if it fits."""
+        usd = self.price(cell, at)
         if not self.fits(usd):
             return False
         self._set_aside(execution, cell, usd)
@@ -102,7 +111,6 @@ class Purse:
         ended = self._fold.apply(event)
         if ended is not None:
             self._costs.add(*ended)
-            self._failing.pop(ended[0].execution, None)
         match event:
             case ev.RunStarted() | ev.RunResumed():
                 self._begin()
@@ -116,13 +124,14 @@ class Purse:
                 self._placed[event.execution] = event.at
             case ev.CallReattached(execution=execution) if execution in self._cells:
                 self._placed[execution] = event.at
-                self._set_aside(execution, self._cells[execution], self.price(self._cells[execution]))
+                cell = self._cells[execution]
+                self._set_aside(execution, cell, self.price(cell, event.at))
             case ev.AttemptSucceeded(execution=execution) if execution in self._cells:
                 self._placed.pop(execution, None)
-                self._alive.add(self._cells[execution])
+                self._alive[self._cells[execution]] = event.at
                 self._release(execution)
             case ev.AttemptFailed() | ev.AttemptCancelled() if event.execution in self._cells:
-                self._failed(event, is_over=ended is not None)
+                self._failed(event)
             case _:
                 pass
 
@@ -131,15 +140,11 @@ class Purse:
         self._starting.clear()
         self._alive.clear()
 
-    def _failed(self, event: ev.AttemptFailed | ev.AttemptCancelled, *, is_over: bool) -> None:
+    def _failed(self, event: ev.AttemptFailed | ev.AttemptCancelled) -> None:
         placed = self._placed.pop(event.execution, None)
-        if placed is not None and not is_over:
-            usd = (
-                max(0.0, event.at - placed)
-                * self._fold.speed
-                * self._tariff.per_second[self._cells[event.execution]]
-            )
-            self._failing[event.execution] = self._failing.get(event.execution, 0.0) + usd
+        if placed is not None:
+            seconds = max(0.0, event.at - placed) * self._fold.speed
+            self._lost += seconds * self._tariff.per_second[self._cells[event.execution]]
         self._release(event.execution)
 
     def _warming(self, event: ev.Warming | ev.Warmed | ev.WarmingFailed) -> None:
@@ -150,14 +155,13 @@ class Purse:
         self._release(key)
         if isinstance(event, ev.Warmed):
             self._costs.warmed(event, self._fold.speed)
-            self._alive.add(cell)
+            self._alive[cell] = event.at
         else:
             self._lost += event.seconds * self._fold.speed * self._tariff.per_second[cell]
 
     def _set_aside(self, key: str, cell: Cell, usd: float) -> None:
         self._reserved[key] = usd
-        if cell not in self._alive:
-            self._starting.setdefault(cell, key)
+        self._starting.setdefault(cell, key)
 
     def _release(self, key: str) -> None:
         self._reserved.pop(key, None)

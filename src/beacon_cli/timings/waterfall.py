@@ -201,6 +201,8 @@ class Waterfalls:
                 found = self._failed(event)
             case ev.AttemptCancelled(execution=key, call_id=call) if key in self._ways:
                 self._spend(key, event.at, Part.SLOT if call is None else Part.FAILED)
+            case ev.AttemptHeld(execution=key) if key in self._ways:
+                self._ways[key].spend(event.at, Part.SLOT, self.speed)
             case ev.CallReattached(execution=key) if key in self._ways:
                 self._ready(self._ways[key], event.at, event.at)
                 self._ways[key].found = True

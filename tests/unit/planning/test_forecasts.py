@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -42,7 +43,7 @@ def test_each_way_is_low_expected_high() -> None:
 
 
 def test_the_part_of_cold_starts_is_told() -> None:
-    """Kept warm, nothing starts cold; else the wall time would be shorter by about the longest start, 30 to 90 s."""
+    """Kept warm, nothing starts cold; else the wall time has about the longest start, 30 to 90 s, in it."""
     ways = foreseen().forecasts
     warm = ways[Name.KEPT_WARM]
     assert (warm.cold_wall, warm.cold_gpu, warm.cold_usd) == (0, 0, 0)
@@ -132,7 +133,7 @@ def test_models_that_take_turns_give_up_their_containers_first() -> None:
     times = Times(start=lambda _cell, _nth: 10.0, answer=lambda _: 4.0)
     found = course(plan, times, Way(prewarm=True), Scaling())
     lives = sorted(found.lives, key=lambda life: life.up)
-    assert all(before.down <= after.up for before, after in zip(lives, lives[1:], strict=False))
+    assert all(before.down <= after.up for before, after in pairwise(lives))
     assert found.seconds == 3 * (10 + 8 * 4) + 2 * COOLING
 
 
