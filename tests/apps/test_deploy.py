@@ -173,6 +173,14 @@ def test_a_region_without_an_app_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
         deploying.chosen(["venus"])
 
 
+def test_the_files_may_be_the_users_own(tmp_path: Path) -> None:
+    """`--apps DIR` deploys a copy that somebody has changed, and refuses a folder that has none."""
+    shutil.copytree(APPS, tmp_path / "mine")
+    assert {Path(each.file).parent for each in deploying.chosen([], tmp_path / "mine")} == {tmp_path / "mine"}
+    with pytest.raises(UsageError, match="no region that is switched on has an app in"):
+        deploying.chosen([], tmp_path)
+
+
 def test_one_app_that_fails_keeps_no_other_away(
     workspace: Deployed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
