@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from beacon_app.chat import Form, write
+from beacon_app.chat import Form, fingerprint, write
 from beacon_app.engine import Asked, Broken, Made, Refused, Said
 from beacon_app.settings import Card
 
@@ -54,6 +54,7 @@ class TransformersEngine:
             engine="transformers",
             version=f"{transformers.__version__} (torch {torch.__version__})",
             dtype=str(self._model.dtype).removeprefix("torch."),
+            template=fingerprint(self._tokenizer),
             gpu=gpu,
         )
 

@@ -18,6 +18,7 @@ from beacon_cli import wiring
 from beacon_cli.behaviour import answers
 from beacon_cli.behaviour.timing import Asked
 from beacon_cli.emulator import deployment
+from beacon_cli.evidence import parity
 from beacon_cli.executors.answers import DROPPED, outcome_of
 from beacon_cli.model import Failed, ModalTarget, Succeeded
 from beacon_cli.operations import deploying
@@ -39,6 +40,7 @@ ABOUT = About(
     load=20.0,
     started_at=1.0,
     seed=7,
+    drawn_seed=None,
     execution_id="e1",
     attempt=1,
 )
@@ -125,6 +127,13 @@ def test_a_rehearsals_answer_has_no_key_that_the_apps_lack() -> None:
     assert set(played) - set(ours) == {"synthetic"}
     assert set(played["seconds"]) == set(ours["seconds"])
     assert {key for key in set(played) & set(ours) if type(played[key]) is not type(ours[key])} == set()
+
+
+def test_beacon_knows_what_an_answer_says_of_its_making() -> None:
+    """Every fact that a difference is held against is told by the apps, but those that are the job's own."""
+    told = set(success(ABOUT, SAID, seconds=3.0))
+    untold = {fact for fact, keys in parity.FACTS.items() if not told & set(keys)}
+    assert untold == {"temperature"}
 
 
 def test_answers_are_json() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from beacon_app import work
-from beacon_app.chat import Form, write
+from beacon_app.chat import Form, fingerprint, write
 from beacon_app.life import Life, process_began
 from beacon_app.settings import CHAT_DATE
 
@@ -47,6 +47,12 @@ def test_no_system_prompt_is_no_system_message() -> None:
     for none in (None, ""):
         written = write(Tokenizer(whole), "question", none)
         assert (written.text, written.form) == ("[user]question", Form.TEMPLATE)
+
+
+def test_without_a_template_there_is_no_fingerprint() -> None:
+    """Two containers without a template have none to compare."""
+    assert fingerprint(Tokenizer(None)) is None
+    assert fingerprint(Tokenizer("a")) != fingerprint(Tokenizer("b"))
 
 
 def test_a_fault_in_a_template_is_no_refusal() -> None:

@@ -55,7 +55,7 @@ class Scripted:
     def wake(self) -> Made:
         """Take five seconds."""
         self._clock.now += 5
-        return Made(engine="scripted", version="1", dtype="float16", gpu="Tesla T4")
+        return Made(engine="scripted", version="1", dtype="float16", template="f" * 64, gpu="Tesla T4")
 
     def generate(self, asked: Asked) -> Said:
         """Take three seconds."""
@@ -150,7 +150,9 @@ def test_an_answer_has_the_originals_keys_and_where_it_came_from(tmp_path: Path)
         "from_snapshot": False,
         "started_at": 1015.0,
         "seconds": {"boot": 10.0, "load": 15.0, "queue": 0.0, "generation": 3.0},
+        "chat_template_sha256": "f" * 64,
         "seed": 7,
+        "drawn_seed": None,
         "execution_id": "e1",
         "attempt": 2,
     }
@@ -213,10 +215,12 @@ def test_a_container_from_a_snapshot_counts_its_own_start(tmp_path: Path) -> Non
 
 
 def test_a_seed_that_nobody_gave_is_drawn_and_said(tmp_path: Path) -> None:
-    """Every answer can be asked for again: a seed of its own where the caller gave none."""
+    """Every answer can be asked for again: where the caller gave no seed, the answer names the one it had."""
     container = Container(tmp_path)
     worker = container.start()
-    seeds = [worker.generate(prompt="hello")["seed"] for _ in range(2)]
+    answers = [worker.generate(prompt="hello") for _ in range(2)]
+    assert [answer["seed"] for answer in answers] == [None, None]
+    seeds = [answer["drawn_seed"] for answer in answers]
     assert seeds == [asked.seed for asked in container.engine.asked]
     assert seeds[0] != seeds[1]
     assert all(0 <= seed < 2**53 for seed in seeds)

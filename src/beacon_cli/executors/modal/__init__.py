@@ -5,6 +5,7 @@
 * `pools`: what a job calls, as a key that any process can read, and the SDK's handle for it
 * `calls`: waiting for a call that was placed, and ending it
 * `deploying`: what `modal deploy` does, for the files of the apps
+* `reaching`: whether anybody listens at Modal's address
 * `border`: what the SDK raises, and what is made of it
 * `bridge`: how coroutines of the SDK's own event loop are awaited and cancelled
 """
