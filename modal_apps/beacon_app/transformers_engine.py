@@ -68,8 +68,9 @@ class TransformersEngine:
         import torch
 
         written = write(self._tokenizer, asked.prompt, asked.system_prompt)
-        inputs = self._tokenizer(written.text, return_tensors="pt", add_special_tokens=written.special)
-        inputs = inputs.to(self._device)
+        encoded = self._tokenizer(written.text, return_tensors="pt", add_special_tokens=written.special)
+        # Some tokenizers give more than their models take.
+        inputs = {name: encoded[name].to(self._device) for name in ("input_ids", "attention_mask")}
         prompt_tokens = int(inputs["input_ids"].shape[1])
         config = self._config(asked, prompt_tokens)
         if self._device == "cuda":

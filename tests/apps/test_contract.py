@@ -64,8 +64,8 @@ def test_the_functions_are_those_that_the_emulator_plays(name: str) -> None:
 
 
 def test_the_classes_are_those_that_the_emulator_plays() -> None:
-    """Classes and their one parameter have the same names."""
-    assert set(settings.GPU_OF) == set(deployment.CLASSES)
+    """Classes and their one parameter have the same names, and the classes the same GPUs."""
+    assert dict(settings.GPU_OF) == dict(deployment.CLASSES)
     for name in deployment.CLASSES:
         assert next(iter(inspect.get_annotations(getattr(serving, name)))) == deployment.PARAMETER
 

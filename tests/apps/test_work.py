@@ -11,7 +11,7 @@ import pytest
 
 from beacon_app import settings, weights
 from beacon_app.answer import METRICS
-from beacon_app.engine import Asked, Broken, Made, Refused, Said
+from beacon_app.engine import Asked, Broken, Made, Said
 from beacon_app.life import Life
 from beacon_app.settings import Card
 from beacon_app.work import Worker
@@ -339,27 +339,6 @@ def test_a_snapshot_of_a_fault_heals(tmp_path: Path) -> None:
     container.fill(LLAMA)
     container.worker.wake()
     assert container.worker.generate(prompt="hello")["status"] == "success"
-
-
-def test_weights_of_another_commit_are_refused(tmp_path: Path) -> None:
-    """A download that gave another commit than the table's leaves no weights behind that would be served."""
-    with pytest.raises(Refused, match="the table has"):
-        weights.fetch(tmp_path, LLAMA, get=lambda _card, _path: "f" * 40)
-    with pytest.raises(Refused, match="run its app's `download`"):
-        weights.find(tmp_path, LLAMA)
-
-
-def test_weights_that_are_there_are_not_fetched_again(tmp_path: Path) -> None:
-    """A second download costs nothing, and a revision of its own has a folder of its own."""
-    fetched: list[Path] = []
-
-    def get(card: Card, path: Path) -> str:
-        fetched.append(path)
-        return card.revision
-
-    assert weights.fetch(tmp_path, LLAMA, get=get) == weights.fetch(tmp_path, LLAMA, get=get)
-    assert fetched == [weights.folder(tmp_path, LLAMA)]
-    assert LLAMA.revision in str(fetched[0])
 
 
 def _first_fails() -> Callable[[Asked], Said]:

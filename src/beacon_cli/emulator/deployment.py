@@ -19,6 +19,8 @@ from beacon_cli.behaviour.timing import Asked
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """One deployed app. `region` and `cloud` describe where its containers run; `formats` what its code speaks.
 
+    `gpu` is that of its functions; a class has its own.
+
     With `formats` ("cbor",) the app restricts its output, as our own apps do; with ("pickle",) it is an old one.
     """
 
@@ -70,7 +72,8 @@ def _health() -> None: ...
 
 METHODS: Mapping[str, Callable[..., None]] = {"generate": _generate, "health": _health}
 FUNCTIONS: Mapping[str, Callable[..., None]] = {"run_inference": _run_inference, "health": _health}
-CLASSES = ("Model", "ModelT4")
+CLASSES: Mapping[str, str] = {"Model": "A10G", "ModelT4": "T4"}
+"""Each class with its GPU."""
 PARAMETER = "model"
 PLAYED = (*(f"{name}.generate" for name in CLASSES), "run_inference")
 """What a job can call in an app of the emulator's."""
@@ -91,6 +94,11 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     def cls(self) -> str:
         """The name of the class, where it is one."""
         return self.tag.removesuffix(".*")
+
+    @property
+    def gpu(self) -> str:
+        """The GPU that its containers hold."""
+        return CLASSES.get(self.cls, self.app.gpu)
 
     @property
     def pool(self) -> str:

@@ -278,7 +278,8 @@ class Provider:
     def _value(self, placed: Placed) -> Any:
         app = placed.target.app
         if placed.call.method == "health":
-            return {"status": "healthy", "model": placed.call.asked.model, "region": app.region, "gpu": app.gpu}
+            gpu = placed.target.gpu
+            return {"status": "healthy", "model": placed.call.asked.model, "region": app.region, "gpu": gpu}
         speed = self._settings.speed
         boot = placed.boot * speed if placed.cold else 0.0
         started = placed.started_at if placed.started_at is not None else placed.placed_at
@@ -290,7 +291,7 @@ class Provider:
             generation=placed.seconds,
             modal_region=app.modal_region,
             cloud=app.cloud,
-            gpu=app.gpu,
+            gpu=placed.target.gpu,
         )
         return answers.reply(self._settings.seed, placed.call.asked, served, placed.rule)
 
