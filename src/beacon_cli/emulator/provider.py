@@ -277,9 +277,6 @@ class Provider:
 
     def _value(self, placed: Placed) -> Any:
         app = placed.target.app
-        if placed.call.method == "health":
-            gpu = placed.target.gpu
-            return {"status": "healthy", "model": placed.call.asked.model, "region": app.region, "gpu": gpu}
         speed = self._settings.speed
         boot = placed.boot * speed if placed.cold else 0.0
         started = placed.started_at if placed.started_at is not None else placed.placed_at
@@ -293,6 +290,8 @@ class Provider:
             cloud=app.cloud,
             gpu=placed.target.gpu,
         )
+        if placed.call.method == "health":
+            return answers.health(placed.call.asked, served)
         return answers.reply(self._settings.seed, placed.call.asked, served, placed.rule)
 
     def _forget_expired(self) -> None:
