@@ -12,6 +12,7 @@ import yaml
 
 from beacon_app import serving, settings
 from beacon_app.answer import About, failure, success
+from beacon_app.answer import metrics as log_line
 from beacon_app.engine import Made, Said
 from beacon_cli import settings as configuration
 from beacon_cli import wiring
@@ -22,6 +23,8 @@ from beacon_cli.evidence import parity
 from beacon_cli.executors.answers import DROPPED, outcome_of
 from beacon_cli.model import Failed, ModalTarget, Succeeded
 from beacon_cli.operations import deploying
+from beacon_cli.timings import metrics
+from beacon_cli.timings.claims import of_mapping
 
 JOBS = sorted((Path(__file__).parents[2] / "jobs").glob("*.yaml"))
 METHODS = {"generate": serving.Model.generate, "health": serving.Model.health}
@@ -134,6 +137,16 @@ def test_beacon_knows_what_an_answer_says_of_its_making() -> None:
     told = set(success(ABOUT, SAID, seconds=3.0))
     untold = {fact for fact, keys in parity.FACTS.items() if not told & set(keys)}
     assert untold == {"temperature"}
+
+
+def test_the_line_of_the_log_is_one_that_beacon_counts() -> None:
+    """`beacon metrics --from-logs` reads from the app's line what it would read from the answer."""
+    answer = success(ABOUT, SAID, seconds=3.0)
+    sample = metrics.of_log_line(f"2026-11-22T01:00:00 {log_line(answer)}")
+    assert sample is not None
+    assert (sample.region, sample.model) == ("eu", "llama3.2-1b")
+    assert sample.claims == of_mapping(answer, cold=True, container=sample.claims.container)
+    assert (sample.claims.start, sample.claims.generation, sample.claims.memory) == (23.0, 3.0, 2.5)
 
 
 def test_answers_are_json() -> None:

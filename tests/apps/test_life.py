@@ -71,9 +71,9 @@ def test_a_container_that_never_was_ready_has_no_cold_input() -> None:
 
 
 def test_boot_is_unknown_where_the_system_does_not_say() -> None:
-    """Unknown is None, and a start that lies in the future (a restored clock) is unknown too."""
-    for began in (None, 50.0):
-        life = Life(clock=lambda: 10.0, environ={}, began=lambda began=began: began)  # type: ignore[misc]
+    """Unknown is None; a start in the future, or longer ago than a start may take, is unknown too."""
+    for began in (None, 50_000.0, 1.0):
+        life = Life(clock=lambda: 10_000.0, environ={}, began=lambda began=began: began)  # type: ignore[misc]
         life.loading()()
         life.waking()()
         assert life.boot is None
