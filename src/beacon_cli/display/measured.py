@@ -38,7 +38,7 @@ def metrics(view: MetricsView, width: int) -> RenderableType:
     head = Text(overflow="fold")
     if view.rehearsals:
         head.append(" REHEARSALS ", LABEL).append(" ")
-    head.append(f"{count(found.n, 'answer')}", STRONG).append(f" {view.origin}", FAINT)
+    head.append(f"{count(found.n, 'answer')}", STRONG).append(" ").append_text(paragraph(view.origin, FAINT))
     remarks = [paragraph(remark, FAINT) for remark in view.remarks]
     if not found.n:
         return Stack(head, *remarks)
