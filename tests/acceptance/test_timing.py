@@ -90,7 +90,7 @@ def test_advice_follows_the_rate(rehearsed: Beacon) -> None:
     said = read(rehearsed, "advise", "--rehearsals")
     kinds = [each["kind"] for each in said["advice"] if each["region"] == "eu"]
     assert kinds == ["pre-warm", "longer window", "keep warm"]
-    assert said["advice"][-1]["usd"] > 100
+    assert said["advice"][-1]["usd_per_month"] > 100
     assert said["thresholds"]["window"]["value"] == 1800.0
     shown = rehearsed("advise", "--rehearsals", "--slow-start", "20", BEACON_REGIONS_OFF="asia")
     assert "beacon probe --region asia" in shown.stdout

@@ -32,7 +32,7 @@ def advice(found: Sequence[Advice], rates: Rates, remarks: Sequence[str], *, reh
             ]
         parts.append(Text(""))
     parts += [paragraph(remark, FAINT) for remark in remarks]
-    if any(each.usd or each.price for each in found):
+    if any(each.usd_per_month or each.price for each in found):
         dated, source = rates.dated or "an unknown date", rates.source or "an unknown source"
         parts.append(paragraph(f"rates of {dated}, GPUs alone, from {source}", FAINT))
     return Group(*parts)
@@ -43,9 +43,14 @@ def _details(each: Advice) -> Table:
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     rows = [("because", each.numbers)]
-    if each.gain is not None:
-        rows.append(("gains", f"up to {precise(each.gain)} a job" if each.gain else "nothing that was seen"))
-    if each.price or each.usd is not None:
+    if each.gain_seconds is not None:
+        rows.append(
+            (
+                "gains",
+                f"up to {precise(each.gain_seconds)} a job" if each.gain_seconds else "nothing that was seen",
+            )
+        )
+    if each.price or each.usd_per_month is not None:
         rows.append(("costs", _price(each)))
     rows += [("do", command) for command in each.commands]
     for label, text in rows:
@@ -54,8 +59,12 @@ def _details(each: Advice) -> Table:
 
 
 def _price(each: Advice) -> str:
-    if each.usd is None:
+    if each.usd_per_month is None:
         return each.price if "unknown" in each.price else f"{each.price}; for a month unknown"
-    if not each.usd:
+    if not each.usd_per_month:
         return each.price or "nothing"
-    return f"{each.usd:.0f} USD a month: {each.price}" if each.price else f"{each.usd:.0f} USD a month"
+    return (
+        f"{each.usd_per_month:.0f} USD a month: {each.price}"
+        if each.price
+        else f"{each.usd_per_month:.0f} USD a month"
+    )

@@ -73,15 +73,15 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of advice. `gain` is seconds for each job and `usd` a month's price, at most; None: unknown."""
+    """One piece of advice. `gain_seconds` are those of a job, `usd_per_month` a price, both at most; None: unknown."""
 
     region: str
     kind: Kind
     says: str
     numbers: str
     commands: tuple[str, ...] = ()
-    gain: float | None = None
-    usd: float | None = None
+    gain_seconds: float | None = None
+    usd_per_month: float | None = None
     price: str = ""
 
 
@@ -130,7 +130,15 @@ def _switched_off(facts: Facts, slow_start: float) -> list[Advice]:
     gain = facts.habits.cold_seconds.mean
     kind = Kind.SWITCH_OFF
     return [
-        Advice(region=facts.region, kind=kind, says=says, numbers=numbers, commands=commands, gain=gain, usd=0.0)
+        Advice(
+            region=facts.region,
+            kind=kind,
+            says=says,
+            numbers=numbers,
+            commands=commands,
+            gain_seconds=gain,
+            usd_per_month=0.0,
+        )
     ]
 
 
@@ -169,9 +177,8 @@ def _prewarm(facts: Facts) -> Advice:
         says=f"wake its containers before the first question; measure again after {days:.0f} days",
         numbers=_numbers(facts),
         commands=(f"beacon prewarm JOB --region {facts.region} --wait",),
-        gain=facts.habits.cold_seconds.mean,
-        usd=0.0,
-        price="nothing more: the job needs these containers anyway",
+        gain_seconds=facts.habits.cold_seconds.mean,
+        price="unknown, and small: the seconds for which they wait for the first question",
     )
 
 
@@ -193,8 +200,8 @@ def _window(facts: Facts, rates: Rates) -> Advice:
             f"scaledown_window = {window:.0f} for {facts.region} in the settings of modal_apps",
             f"beacon deploy --region {facts.region}",
         ),
-        gain=_window_gain(facts, window),
-        usd=usd,
+        gain_seconds=_window_gain(facts, window),
+        usd_per_month=usd,
         price=price,
     )
 
@@ -231,8 +238,8 @@ def _keep_warm(facts: Facts, rates: Rates, *, recommended: bool) -> Advice:
             f'in beacon.toml: keep_warm = {{hours = "{_HOURS}", regions = ["{facts.region}"]}}',
             "beacon warm --apply",
         ),
-        gain=facts.habits.cold_seconds.mean,
-        usd=usd,
+        gain_seconds=facts.habits.cold_seconds.mean,
+        usd_per_month=usd,
         price=_NO_PRICE if usd is None else f"for {hours:.0f} hours a month on each GPU ({models})",
     )
 
