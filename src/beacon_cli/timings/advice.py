@@ -73,7 +73,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of advice. `gain_seconds` are those of a job, `usd_per_month` a price, both at most; None: unknown."""
+    """One piece of advice. `gain_seconds` (of a job) and `usd_per_month` are at most; None: unknown."""
 
     region: str
     kind: Kind
