@@ -27,7 +27,7 @@ from beacon_cli.disk import DISK, Disk
 from beacon_cli.executors.simulated import SimulatedExecutor
 from beacon_cli.model import Execution, Model, Outcome, Question, Region, Schedule, SimulatedTarget, Spec
 from beacon_cli.plan import Plan
-from beacon_cli.ports import Journal, Placed
+from beacon_cli.ports import Journal, MayPlace, Placed, always
 from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings
 
@@ -82,7 +82,13 @@ class Timed(SimulatedExecutor):
         super().__init__(target)
         self._took = took
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(
+        self,
+        execution: Execution,
+        number: int,
+        placed: Placed,
+        may_place: MayPlace = always,  # noqa: ARG002 - no GPU of the workspace
+    ) -> Outcome:
         """As the provider's, timed. Telling the call's id runs beside the answer and is not counted twice."""
         began = time.perf_counter()
         outcome = await super().attempt(execution, number, placed)

@@ -97,6 +97,41 @@ class TurnLost(_Event, frozen=True, kw_only=True):
     final: bool = False
 
 
+class Warming(_Event, frozen=True, kw_only=True):
+    """A model's container is being started before the model is asked: by this call, which asks nothing.
+
+    `call_id` is None where it is woken by other means than a call, which nobody can end.
+    """
+
+    region: str
+    model: str
+    call_id: str | None
+
+
+class Warmed(_Event, frozen=True, kw_only=True):
+    """The container serves, `seconds` after that began. `answer` says what it said of itself, in no words."""
+
+    region: str
+    model: str
+    call_id: str | None
+    seconds: float
+    answer: Succeeded
+
+
+class WarmingFailed(_Event, frozen=True, kw_only=True):
+    """The model could not be warmed, or was not before the run stopped; its first question starts the container.
+
+    `ended` is False where the call is not known to have ended: it may still run.
+    """
+
+    region: str
+    model: str
+    call_id: str | None
+    seconds: float
+    failure: Failed | TimedOut
+    ended: bool = True
+
+
 class AttemptStarted(_Event, frozen=True, kw_only=True):
     """An execution has its slot and its call is about to be placed. `attempt` counts from 1.
 
@@ -220,6 +255,9 @@ Event: TypeAlias = (
     | RegionStarted
     | TurnAwaited
     | TurnLost
+    | Warming
+    | Warmed
+    | WarmingFailed
     | AttemptStarted
     | CallPlaced
     | CallReattached

@@ -10,6 +10,7 @@ of other regions that need them too, so nobody starves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -27,6 +28,20 @@ from beacon_cli.tickets import (
     Warm,
     Why,
 )
+
+QUIET = 1.1
+"""So many times `lease_seconds` a store that was emptied serves nobody: the holders' clocks may be slower."""
+
+
+def quiet(caps: Caps, emptied: float, now: float) -> str:
+    """Why nobody is served by a store that was found without its data at this time; empty once somebody may be."""
+    left = emptied + QUIET * caps.lease_seconds + caps.quarantine_seconds - now
+    if left <= 0:
+        return ""
+    return (
+        f"the queue is new or has lost its data: turns are given from {math.ceil(left)} s on, when no container of"
+        " before can live; if none does: beacon queue begin"
+    )
 
 
 def rank(caps: Caps, priority: Priority, entered: float) -> float:
@@ -76,13 +91,17 @@ class Scene:
         self._position = position
         self._held = held
 
-    def judge(self, ticket: Ticket, regions: Iterable[str]) -> Waiting | tuple[int, ...]:
-        """Whether the ticket may have its turn now; `regions` are all in which somebody waits.
+    def judge(self, ticket: Ticket, regions: Iterable[str], quiet: str = "") -> Waiting | tuple[int, ...]:
+        """Whether the ticket may have its turn now.
+
+        `regions` are all in which somebody waits; `quiet` says why nobody is served at all, see the function.
 
         Returns:
             What it waits for; or, if it may, the ids of the tickets that it passes over: they stand before it and
             are held back by their users' limits.
         """
+        if quiet:
+            return self._wait(ticket, Why.NEW_STORE, quiet)
         if ticket.region in self._paused:
             return self._wait(ticket, Why.PAUSED, f"region {ticket.region} is paused")
         if reason := self._held(ticket):
@@ -177,14 +196,21 @@ def refusal(caps: Caps, request: Request, lost: int) -> str:
     region, most, hourly = request.region, min(caps.gpus_per_region, caps.gpus_total), caps.executions_per_hour
     if lost >= POISON:
         return (
-            f"run {request.run_id} is set aside in region {region}: {lost} processes that carried it there died."
-            f" Find out why, then: beacon queue release {request.run_id}"
+            f"run {request.run_id} is set aside in region {region}: {lost} processes in a row died there with"
+            f" nothing done. Find out why, then: beacon queue release {request.run_id}"
         )
     if request.gpus > most:
         return f"region {region} has {most} GPUs, and the job needs {request.gpus} at once"
     if hourly is not None and request.executions > hourly:
         return f"{request.executions} executions in region {region}, and a user may ask {hourly} in an hour"
     return ""
+
+
+def excess(ticket: Ticket, pools: Mapping[str, int]) -> str:
+    """Why a lease may not hold these pools; empty if it may."""
+    if (wanted := sum(pools.values())) <= ticket.gpus:
+        return ""
+    return f"the turn in region {ticket.region} has {ticket.gpus} GPUs, and its pools would hold {wanted}"
 
 
 def ticket(request: Request, caps: Caps, *, number: int, entered: float, now: float, at: float) -> Ticket:

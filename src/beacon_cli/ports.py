@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from beacon_cli.events import Event
-from beacon_cli.model import Execution, Model, Outcome, PoolStanding, Region, Window
+from beacon_cli.model import Deployed, Execution, Model, Outcome, PoolStanding, Region, Window
 from beacon_cli.results import Standings
 from beacon_cli.tickets import (
     Answer,
@@ -34,6 +34,15 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None]]
 """Says what happened. Returns once the event is on disk and every listener has been told."""
 
 
+MayPlace: TypeAlias = Callable[[], bool]
+"""Whether a request may leave at this moment. Any thread may ask; the answer comes at once."""
+
+
+def always() -> bool:
+    """There is nothing that a request would have to wait for."""
+    return True
+
+
 class Executor(Protocol):
     """Makes attempts. One for each run, open for as long as its owner's `async with` lasts."""
 
@@ -45,8 +54,13 @@ class Executor(Protocol):
                 line names everything that is missing and says what to do.
         """
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(
+        self, execution: Execution, number: int, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome:
         """Ask once and wait for the outcome, however long it takes: the engine owns the time limit.
+
+        Whose calls take GPUs of the workspace asks `may_place` as late as it can before the request leaves; what
+        may not leave is `Failed` with kind `interrupted`, was not placed and may be tried again.
 
         `placed(call_id)` is awaited exactly once, as soon as the provider has taken the call and before the
         wait, and cannot be skipped by a cancellation that comes between the two. An attempt that was never taken
@@ -79,7 +93,8 @@ class Containers(Protocol):
     a key: text that says everything needed to find the pool again from another process or machine. A key may come
     from a shared store and is hostile until shown otherwise; what is no key is a pool that cannot be asked.
 
-    Nothing here raises, and each answer comes within about 10 s: a provider that cannot be asked is a value.
+    Nothing here raises: a provider that cannot be asked is a value. Each answer but that of `wake` comes within
+    about 10 s.
     """
 
     def pool(self, region: Region, model: Model) -> str:
@@ -104,6 +119,10 @@ class Containers(Protocol):
         To be kept on disk before `cool`, so that whoever comes after a crash can put it back.
         """
 
+    @property
+    def coolest(self) -> Window:
+        """The window that `cool` gives a pool: no minimum, and the least seconds that the provider takes."""
+
     async def cool(self, pool: str) -> Window | None:
         """Let idle containers end as soon as the provider can: no minimum, and the least window that it takes.
 
@@ -112,7 +131,21 @@ class Containers(Protocol):
         """
 
     async def rewarm(self, pool: str, window: Window) -> bool:
-        """Put a window back as it was. False: not known to be back."""
+        """Set a window, or put it back as it was. False: not known to hold."""
+
+    async def deployed(self, region: Region, model: Model) -> Deployed | None:
+        """How what this pair calls is deployed. None: it is not there, or the provider could not be asked."""
+
+    async def wake(
+        self, region: Region, model: Model, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome | None:
+        """See to it that a container of the pair's pool serves, by a call that asks nothing of the model.
+
+        `placed` and `may_place` as in `Executor.attempt`; a request that has no id needs neither. Takes as long as
+        a container takes to start: the caller owns the limit, and ends the call with `Executor.cancel`.
+        `Succeeded` has an empty response, and what the container said of itself. None: nothing can be called there
+        without asking the model.
+        """
 
 
 class Over(NamedTuple):
@@ -128,11 +161,27 @@ class Turn(Protocol):
     async def over(self) -> Over:
         """Wait until the turn is over, if that comes before its work is done; says why."""
 
+    def holds(self) -> bool:
+        """Whether the turn is known to last, by a clock that counts the time in which the process stood still.
+
+        Any thread may ask; the answer comes at once.
+        """
+
     async def admit(self, models: Sequence[Model], *, fresh: bool) -> None:
         """Return once these models may have containers: at most as many as the region has GPUs.
 
         Containers of models admitted before and not now may have to end for it; with `fresh` all of them do, so
         that those of these models start anew.
+        """
+
+    @property
+    def prewarms(self) -> bool:
+        """Whether models that were admitted are to be warm before they are asked."""
+
+    async def warm(self, model: Model) -> None:
+        """Return once the model's container serves, or is known not to before it is asked. Raises nothing of it.
+
+        A cancellation ends what was begun at the provider.
         """
 
 
@@ -169,6 +218,12 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of files and connections. The store may not be used after."""
 
+    def begin(self) -> bool:
+        """Somebody vouches for it that no container of before lives, though the store is new or lost its data.
+
+        Turns are then given as soon as no lease of before can last. False: it was not waiting for that.
+        """
+
     def agree(self, caps: Caps) -> Caps:
         """The caps that the store keeps; the first who comes sets them. They are given back as they are kept."""
 
@@ -184,10 +239,12 @@ class Store(Protocol):
 
         A ticket that is taken up gets the new holder and keeps its place and its calls; with its turn it gets a
         new token too. A lease whose holder never gave it back counts as one more holder that the run has lost
-        there; after `POISON` of them the run is refused until `release`. Refused, too, is what could never be
-        granted: more GPUs than the caps, more executions than a user may ask in an hour. A user who has as many
-        runs waiting as the caps allow gets `NotYet`; so does a run whose lease is too small for the request, or is
-        being reclaimed. The same holder asking again gets what it has.
+        there, in a row: those of before do not count if an execution has ended since, as `note` said or as fewer
+        executions say than the lease was asked for. After `POISON` of them the run is refused until `release`. A
+        holder that enters is not lost, whatever was made of its lease while it stood still. Refused, too, is what
+        could never be granted: more GPUs than the caps, more executions than a user may ask in an hour. A user who
+        has as many runs waiting as the caps allow gets `NotYet`; so does a run whose lease is too small for the
+        request, or is being reclaimed. The same holder asking again gets what it has.
         """
 
     def claim(self, ticket: int, holder: str) -> Answer:
@@ -204,7 +261,11 @@ class Store(Protocol):
         """
 
     def hold(self, ticket: int, token: int, pools: Mapping[str, int]) -> bool:
-        """From now on the lease reserves its GPUs for these pools. False: it is no lease any more."""
+        """From now on the lease reserves its GPUs for these pools. False: it is no lease any more.
+
+        Raises:
+            QueueError: the pools may hold more GPUs than the lease was granted. Nothing has changed.
+        """
 
     def note(
         self,
@@ -215,13 +276,23 @@ class Store(Protocol):
         ended: Collection[str] = (),
         question: str | None = None,
         working: Collection[str] | None = None,
+        progressed: bool = False,
     ) -> bool:
-        """Calls placed and ended under a lease, and what it is at where that changed. False: no lease any more."""
+        """Calls placed and ended under a lease, and what it is at where that changed. False: no lease any more.
+
+        `progressed`: executions have come to their end; the holders that the run has lost so far do not count.
+        """
 
     def leave(self, ticket: int, token: int, part: Part, warm: Mapping[str, int]) -> bool:
         """Give a turn back; these pools may have containers still. False: it is no lease any more.
 
         A ticket that waits (token 0) leaves without counting as done.
+        """
+
+    def abandon(self, ticket: int, token: int) -> bool:
+        """Leave a lease, with its calls, to whoever reclaims it, at once. False: it is no lease any more.
+
+        Its holder has done nothing under it, and does not count as lost.
         """
 
     def cancel(self, run_id: str, region: str | None, by: str) -> tuple[str, ...]:
@@ -242,7 +313,7 @@ class Store(Protocol):
     def reclaimed(self, ticket: int, holder: str, warm: Mapping[str, int]) -> bool:
         """All calls of a dead lease are known to have ended: free its GPUs but those of these pools.
 
-        Counts as one holder that its run has lost. False: the duty is no longer this holder's.
+        Its holder counts as lost by its run, see `enter`. False: the duty is no longer this holder's.
         """
 
     def gone(self, idle: Warm) -> None:
@@ -261,8 +332,8 @@ class Store(Protocol):
     def set_aside(self) -> dict[str, tuple[str, ...]]:
         """The runs that are refused for the holders they have lost, each with its regions."""
 
-    def snapshot(self) -> Snapshot:
-        """The whole queue, as it is now."""
+    def snapshot(self, most: int | None = None) -> Snapshot:
+        """The whole queue, as it is now; of those that wait in a region the first `most`, and how many more."""
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """What happened, in order, after the entry with this number."""
@@ -310,4 +381,22 @@ class Display(Listener, Protocol):
         """`event` has happened and `standings` hold it. Raises nothing; waits only for a reader far behind.
 
         The same `standings` object is given each time; it is read here and between calls, never changed.
+        """
+
+
+class Deployer(Protocol):
+    """Brings the apps of files to a provider, and calls what they are prepared with."""
+
+    async def deploy(self, file: str) -> str:
+        """Deploy the app of a file; the address of its page at the provider.
+
+        Raises:
+            StartError: the file cannot be run, or the provider does not take the app; the text says why.
+        """
+
+    async def call(self, app: str, function: str) -> Any:
+        """Call a function of a deployed app without arguments; what it gave, unchecked.
+
+        Raises:
+            StartError: it cannot be called, or failed.
         """

@@ -1,8 +1,9 @@
 """Whether the queue's caps and its order held at every moment of the past, proved from its own log. Pure.
 
-The log's entries are replayed from the first on. Nothing of the rules that grant turns is used, so that a fault in
-them is found here. What the log cannot show is not proved: whether a user's limits really held those back whom a
-grant passed over, and what the provider did; its own ledger says that.
+The log's entries are replayed from the first on; where older ones were forgotten, from how things stood then.
+Nothing of the rules that grant turns is used, so that a fault in them is found here. What the log cannot show is
+not proved: whether a user's limits really held those back whom a grant passed over, and what the provider did; its
+own ledger says that.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     violations: tuple[Violation, ...]
     first_at: float | None = None
     last_at: float | None = None
+    is_whole: bool = True
+    """Whether nothing before `first_at` has been forgotten."""
 
 
 class _Stand(msgspec.Struct, kw_only=True):
@@ -64,6 +67,7 @@ def check(entries: Iterable[LogEntry], since: float = 0.0) -> Proof:
         violations=tuple(each for each in replay.violations if each.at >= since),
         first_at=replay.first_at,
         last_at=replay.last_at,
+        is_whole=replay.is_whole,
     )
 
 
@@ -77,7 +81,9 @@ class _Replay:
         self.violations: list[Violation] = []
         self.first_at: float | None = None
         self.last_at: float | None = None
+        self.is_whole = True
         self._caps = Caps()
+        self._begins = True
         self._tickets: dict[int, _Stand] = {}
         self._active: dict[int, _Stand] = {}
         self._order: dict[str, list[tuple[float, int]]] = {}
@@ -95,6 +101,7 @@ class _Replay:
         if entry.seq <= self._seq:
             self._blame(entry, "numbers", f"entry {entry.seq} stands after entry {self._seq}")
         self._seq = max(self._seq, entry.seq)
+        self._begins &= entry.kind is LogKind.STANDING
         before, before_here = self._in_use(), self._in_use(entry.region)
         if taker := self._takers.get(entry.kind):
             taker(self, entry)
@@ -102,6 +109,24 @@ class _Replay:
 
     def _limit(self, entry: LogEntry) -> None:
         self._caps = entry.caps or self._caps
+
+    def _stand(self, entry: LogEntry) -> None:
+        """How something stood: known where the log begins with it; later it has been replayed already."""
+        if not self._begins:
+            return
+        self.is_whole = False
+        self._limit(entry)
+        if entry.ticket:
+            self._enter(entry)
+            ticket = self._tickets[entry.ticket]
+            ticket.is_cancelled = entry.detail == "cancelled"
+            if ticket.is_cancelled or entry.token:
+                self._pass_on(entry.ticket, ticket)
+            self._lease(ticket, entry)
+            self._token = max(self._token, entry.token)
+        elif entry.detail == "paused":
+            self._pause(entry)
+        self._warm.update({(entry.region, pool): gpus for pool, gpus in entry.warm.items()})
 
     def _pause(self, entry: LogEntry) -> None:
         self._paused.add(entry.region)
@@ -253,6 +278,7 @@ class _Replay:
 
     _takers: ClassVar[dict[LogKind, Callable[[_Replay, LogEntry], None]]] = {
         LogKind.CAPS: _limit,
+        LogKind.STANDING: _stand,
         LogKind.ENTERED: _enter,
         LogKind.GRANTED: _grant,
         LogKind.INHERITED: _inherit,

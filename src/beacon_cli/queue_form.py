@@ -37,7 +37,7 @@ def region(line: RegionLine, snapshot: Snapshot) -> JsonObject:
     starts = forecast.in_region(line, snapshot)
     return {
         "region": line.region.upper(),
-        "queue_size": len(line.waiting),
+        "queue_size": line.queue_size,
         "processing": bool(working),
         "current_job": job(working[0]) if working else None,
         "completed": line.completed,

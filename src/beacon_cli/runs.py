@@ -141,6 +141,15 @@ class RunFolder:
         """
         return locks.lock(self._lock, f"run {self.run_id}", self._disk)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether a process writes this run now.
+
+        Raises:
+            StoreError: the lock cannot be read.
+        """
+        return locks.is_locked(self._lock)
+
     def write_results(self, lines: Iterable[bytes]) -> Path:
         """Put the whole of the results in place, in one step; see `rows.to_line` and `replay.result_rows`.
 
@@ -190,7 +199,7 @@ class RunFolder:
         with explained(self.path):
             made_at = self.path.stat().st_mtime
         # Asked before the journal is read: a run that ends in between would be called interrupted otherwise.
-        running = locks.is_locked(self._lock)
+        running = self.is_written
         unfinished = RunState.RUNNING if running else RunState.INTERRUPTED
         if not self.journal.exists():
             return Summary(run_id=self.run_id, state=unfinished, started_at=made_at)

@@ -25,6 +25,7 @@ in `beacon.toml`           in the environment   what it is
 `place = "Mars"`                                its name in prompts; the region's id unless given
 `modal = ["mars-1"]`                            the regions that the app asks Modal for
 `aliases = ["red"]`                             other names that mean this region
+`health = "https://…{model.id}"`                an address that wakes a model's container there
 =========================  ===================  ========================================================
 
 Must not know what a job or a run is.
@@ -59,7 +60,8 @@ REGIONS = (
 )
 """The regions of the default configuration; names are matched whatever their case."""
 
-CAPS = ("jobs_at_once", "lease_seconds", "ageing", "jobs_waiting", "jobs_running", "executions_per_hour")
+CAPS = ("jobs_at_once", "lease_seconds", "ageing", "jobs_waiting", "jobs_running", "executions_per_hour",
+        "quarantine_seconds")  # fmt: skip
 """The keys of the table `[caps]`: what the queue of the workspace allows beside GPUs."""
 
 _ENVIRONMENT = {
@@ -247,7 +249,7 @@ class _Gathered:
 
 
 _MOST_GPUS = 100_000
-_SECONDS = frozenset({"lease_seconds", "ageing"})
+_SECONDS = frozenset({"lease_seconds", "ageing", "quarantine_seconds"})
 _LONGEST = 4096
 """Characters of a path."""
 
@@ -285,6 +287,16 @@ def _address(value: Any) -> str:
     text = _label(value)
     if not text.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError('must be the address of a Redis, as "redis://host:6379/0" or "rediss://…"')
+    return text
+
+
+def _health(value: Any) -> str:
+    text = _label(value)
+    bare = text.replace("{model.id}", "").replace("{region.id}", "")
+    if not text.startswith(("https://", "http://")) or {"{", "}"} & set(bare):
+        raise ValueError(
+            'must be an address as "https://…/health?model={model.id}"; {region.id} may stand in it too'
+        )
     return text
 
 
@@ -360,4 +372,5 @@ _REGION_READERS: dict[str, Callable[[Any], Any]] = {
     "place": _label,
     "modal": _list_of_names,
     "aliases": _list_of_names,
+    "health": _health,
 }

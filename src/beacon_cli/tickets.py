@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 POISON = 3
-"""How many of its holders a run may lose in a region before it is set aside there."""
+"""So many holders in a row, with nothing done between, a run may lose in a region: then it is set aside there."""
 
 
 class Priority(StrEnum):
@@ -31,7 +31,9 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
     """What the workspace allows: GPUs over all regions and in one, jobs at once in a region, and for each user.
 
     A lease ends unless it is renewed within `lease_seconds`. `ageing` is how many seconds of waiting make up for
-    one step of priority. None: no limit. `executions_per_hour` counts what a user's turns may ask.
+    one step of priority. None: no limit. `executions_per_hour` counts what a user's turns may ask. A store that
+    may have lost its data serves nobody for `quarantine_seconds` beyond the leases: as long as containers of which
+    it does not know may live.
     """
 
     gpus_total: int = 10
@@ -42,6 +44,7 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
     jobs_waiting: int | None = None
     jobs_running: int | None = None
     executions_per_hour: int | None = None
+    quarantine_seconds: float = 1800.0
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +110,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     working: tuple[str, ...] = ()
     """The models in flight."""
     cancelled_by: str = ""
+    worker: str = ""
+    """The holder whose death counts against the run if the lease is reclaimed; empty: nobody's."""
 
     @property
     def is_active(self) -> bool:
@@ -135,7 +140,7 @@ class Why(StrEnum):
     TOTAL = "total"
     """GPUs of the workspace."""
     NEW_STORE = "new store"
-    """The store is new or was restarted: nobody is served until every lease of before must have ended."""
+    """The store is new, was restarted or lost its data: nobody is served until what was before must have ended."""
 
 
 class Entered(msgspec.Struct, frozen=True):
@@ -247,6 +252,8 @@ class RegionLine(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     active: tuple[Ticket, ...] = ()
     waiting: tuple[Ticket, ...] = ()
+    more: int = 0
+    """How many wait after these."""
     warm: tuple[Warm, ...] = ()
     paused: bool = False
     completed: int = 0
@@ -254,6 +261,11 @@ class RegionLine(msgspec.Struct, frozen=True, kw_only=True):
     succeeded_executions: int = 0
     failed_executions: int = 0
     services: tuple[Service, ...] = ()
+
+    @property
+    def queue_size(self) -> int:
+        """How many wait."""
+        return len(self.waiting) + self.more
 
     @property
     def gpus(self) -> int:
@@ -289,6 +301,8 @@ class LogKind(StrEnum):
     CANCELLED = "cancelled"
     PAUSED = "paused"
     UNPAUSED = "unpaused"
+    STANDING = "standing"
+    """How something stands where the log may begin: caps, a paused region, a ticket or a warm pool."""
     SET_ASIDE = "set_aside"
     RELEASED = "released"
 

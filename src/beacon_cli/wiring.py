@@ -18,7 +18,7 @@ from beacon_cli import settings as configuration
 from beacon_cli.errors import Fault, SpecError, UsageError
 from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import printable, quoted
-from beacon_cli.ports import Display, Executor, Store
+from beacon_cli.ports import Deployer, Display, Executor, Store
 from beacon_cli.rates import Rates, check, merged, read
 from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill
@@ -167,7 +167,7 @@ def emulated(
 
     called = target.function or f"{target.cls}.{target.method}"
     if called not in deployment.PLAYED:
-        played = " and ".join(deployment.PLAYED)
+        played = ", ".join(deployment.PLAYED)
         raise UsageError(
             f"a rehearsal plays {played}; this job calls {quoted(called)}: rehearse it with --executor simulated"
         )
@@ -188,6 +188,7 @@ def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextMa
                 limits=spec.limits,
                 server_url=emulator.url if emulator else None,
                 token=emulator.token if emulator else None,
+                addresses={} if emulator else {region.id: region.health for region in spec.regions},
             )
         case OpenaiTarget() as target:
             from beacon_cli.executors.openai import OpenaiExecutor
@@ -205,6 +206,13 @@ def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextMa
             return SimulatedExecutor(spec.target, limits=spec.limits)
 
 
+def deployer() -> AbstractAsyncContextManager[Deployer]:
+    """What brings apps to Modal, with the account of this machine."""
+    from beacon_cli.executors.modal import deploying
+
+    return deploying.deployer()
+
+
 def store(allowed: Settings, *, rehearsal: bool) -> Store:
     """Where the queue is kept; rehearsals have one of their own.
 
@@ -219,7 +227,8 @@ def store(allowed: Settings, *, rehearsal: bool) -> Store:
         return redis.store(allowed.queue)
     from beacon_cli.queues import sqlite
 
-    return sqlite.store(_queue_file(allowed, rehearsal=rehearsal))
+    # The emulator of a rehearsal ends with it, and its containers too.
+    return sqlite.store(_queue_file(allowed, rehearsal=rehearsal), outlived=not rehearsal)
 
 
 def store_if_any(allowed: Settings, *, rehearsal: bool) -> Store | None:

@@ -5,24 +5,40 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from tests.support.chaos import EXECUTIONS, House, Left, Told, at_size, dice, draws, ended, left, stop, until
+from tests.support.chaos import (
+    EXECUTIONS,
+    House,
+    Left,
+    Record,
+    Told,
+    at_size,
+    dice,
+    draws,
+    ended,
+    left,
+    stop,
+    until,
+)
+
+from beacon_cli.tickets import POISON
 
 pytestmark = pytest.mark.timeout(300)
 
 _JOURNAL = 75_000
 """Bytes of a journal of 72 executions, or nearly so: where in it a kill falls is drawn from these."""
-_NEVER_BEGAN = 2
+_REFUSED = 5
+REGIONS = ("us", "eu", "asia")
 
 
 @draws(6, 300)
 def test_every_execution_is_recorded_once(house: House, told: Told, draw: int) -> None:
     """After kills at random points, each execution has one record; known calls are not made anew.
 
-    A third kill would have the queue set the run aside.
+    However many there are, the queue sets the run aside only where three of them had nothing done between.
     """
     rng = dice("kill", draw)
     house.write_job(["Why?"] * 8, schedule=rng.choice(["lockstep", "lanes"]))
-    kills, run_id = _killed_and_resumed(house, rng.choice([1, 1, 2, 2]), [rng.random() for _ in range(3)])
+    kills, run_id = _killed_and_resumed(house, [rng.random() for _ in range(rng.choice([1, 2, 3, 4, 5]))])
     records = house.records(run_id)
     executions = house.executions(run_id)
     placed = house.provider.placed(executions)
@@ -71,12 +87,13 @@ def test_reap_ends_what_a_kill_left(house: House, told: Told, draw: int) -> None
     assert house.beacon("reap", "r").code == 0
 
 
-def _killed_and_resumed(house: House, times: int, points: list[float]) -> tuple[list[Left], str]:
+def _killed_and_resumed(house: House, points: list[float]) -> tuple[list[Left], str]:
     """Kill the run and then its resumptions at these points of their journal, then let one come to its end."""
     kills: list[Left] = []
+    done: list[Counter[str]] = []
     run_id = "r"
     arguments = ["run", "job.yaml", "--run-id", run_id]
-    for point in points[:times]:
+    for point in points:
         journal = house.journal(run_id)
         begun = journal.stat().st_size if journal.exists() else 0
         process = house.start(*arguments, "--quiet")
@@ -86,10 +103,22 @@ def _killed_and_resumed(house: House, times: int, points: list[float]) -> tuple[
         ended(process)
         if left_open := house.records(run_id):
             kills.append(left(left_open))
+            done.append(_done(left_open))
             arguments = ["resume", run_id]
         else:
             run_id += "r"
             arguments = ["run", "job.yaml", "--run-id", run_id]
-    done = house.beacon(*arguments, "--quiet")
-    assert done.code == 0, done.err
+    last = house.beacon(*arguments, "--quiet")
+    if last.code == _REFUSED:
+        assert "is set aside in region" in last.err
+        assert any(done[-1][region] == done[-POISON][region] and region in last.err for region in REGIONS), done
+        assert house.beacon("queue", "release", run_id).code == 0
+        last = house.beacon(*arguments, "--quiet")
+    assert last.code == 0, last.err
     return kills, run_id
+
+
+def _done(records: list[Record]) -> Counter[str]:
+    """How many executions of each region came to their ends."""
+    regions = {each["execution"]: each["region"] for each in records if each["event"] == "attempt_started"}
+    return Counter(regions[each["execution"]] for each in records if each["event"] == "attempt_succeeded")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -113,6 +114,34 @@ class TestModal:
                     outcome = failed(await executor.attempt(asking(), 1, Book().placed))
             assert (outcome.kind, outcome.transient) == (ErrorKind.BAD_REQUEST, False)
             assert "colour" in outcome.message
+
+    @pytest.mark.parametrize("allowed", [0, 1])
+    async def test_what_may_not_be_placed_does_not_leave(self, tmp_path: Path, allowed: int) -> None:
+        """A request allowed at first, and not when its bytes were to be written, was never at the provider."""
+        book, path, asked = Book(), tmp_path / "ledger.jsonl", list[bool]()
+
+        def may_place() -> bool:
+            asked.append(len(asked) < allowed)
+            return asked[-1]
+
+        with emulating(Script(), path) as address:
+            async with on_modal(address) as executor:
+                await executor.prepare(CELLS)
+                withheld = failed(await executor.attempt(asking(), 1, book.placed, may_place))
+                assert (withheld.kind, withheld.transient) == (ErrorKind.INTERRUPTED, True)
+                assert asked == [True] * allowed + [False]
+                assert book.ids == []
+                many = list[Outcome]()
+
+                async def attempt(key: str, *, goes: bool) -> None:
+                    many.append(await executor.attempt(asking(key=key), 1, book.placed, lambda: goes))
+
+                async with anyio.create_task_group() as group:
+                    for number in range(6):
+                        group.start_soon(partial(attempt, f"e{number}", goes=number % 2 == 0))
+        placed = {line["execution"] for line in ledgers.read(path) if line["event"] == "placed"}
+        assert placed == {"e0", "e2", "e4"}, "each request is asked about for itself"
+        assert sum(isinstance(each, Succeeded) for each in many) == 3
 
     async def test_another_client_collects_what_one_has_placed(self) -> None:
         """A client that comes later collects what a client that went away has placed."""

@@ -29,6 +29,8 @@ LASTING = ("appendonly yes", "appendfsync always")
 FLEETING = ('save ""',)
 QUIET = 33.0
 """A lease's 30 s and a tenth."""
+QUARANTINE = 1800.0
+"""How long idle containers may live that nobody knows of, unless the caps say otherwise."""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,7 @@ def opened(url: str, hands: Hands, queue: str = "") -> Iterator[RedisStore]:
     """The queue in a server; made 100 s ago if it is new."""
     hands.pass_by(-100)
     store = redis.store(url, queue=queue or queue_name(), clock=hands, wall=hands.wall, patience=2)
+    store.begin()
     hands.pass_by(100)
     with closing(store):
         yield store
@@ -63,14 +66,15 @@ def turn(store: RedisStore, run: str) -> tuple[int, int]:
     return ticket, answer.token
 
 
-def serves_nobody_until(store: RedisStore, hands: Hands, run: str, ticket: int) -> None:
-    """It grants nothing for as long as a lease of before may last, and then it does."""
-    for _ in range(3):
+def serves_nobody_until(store: RedisStore, hands: Hands, run: str, ticket: int, *, seconds: float = QUIET) -> None:
+    """It grants nothing for so long, and then it does."""
+    until = hands.now + seconds
+    while hands.now < until:
         answer = store.claim(ticket, f"host:{run}")
         assert isinstance(answer, Waiting)
         assert answer.why is Why.NEW_STORE
         store.renew(f"host:{run}")
-        hands.pass_by(QUIET / 3 + 0.1)
+        hands.pass_by(min(25.0, until - hands.now + 0.1))
     assert isinstance(store.claim(ticket, f"host:{run}"), Granted)
 
 
@@ -85,20 +89,24 @@ class TestLosses:
             answer = store.claim(ticket, "host:a")
             assert isinstance(answer, Waiting)
             assert (answer.position, answer.dead) == (1, ())
-            assert "from 33 s on" in answer.reason
+            assert "from 1833 s on" in answer.reason
+            serves_nobody_until(store, hands, "a", ticket, seconds=QUARANTINE + QUIET)
+
+    def test_somebody_may_vouch_for_a_new_queue(self, shared: Server) -> None:
+        """Who knows that no container lives lets a new queue begin after the time of a lease; once."""
+        hands = Hands()
+        with closing(redis.store(shared.url, queue=queue_name(), clock=hands, wall=hands.wall)) as store:
+            ticket = enter(store, "a")
+            assert store.begin()
+            assert not store.begin()
             serves_nobody_until(store, hands, "a", ticket)
 
     def test_longer_leases_ask_for_a_longer_wait(self, shared: Server) -> None:
         """How long it waits follows the caps, also if they come after the queue was made."""
         hands = Hands()
         with closing(redis.store(shared.url, queue=queue_name(), clock=hands, wall=hands.wall)) as store:
-            store.agree(Caps(lease_seconds=100.0))
-            ticket = enter(store, "a")
-            hands.pass_by(99)
-            assert isinstance(store.claim(ticket, "host:a"), Waiting)
-            hands.pass_by(11.5)
-            store.renew("host:a")
-            assert isinstance(store.claim(enter(store, "a"), "host:a"), Granted)
+            store.agree(Caps(lease_seconds=100.0, quarantine_seconds=400.0))
+            serves_nobody_until(store, hands, "a", enter(store, "a"), seconds=510.0)
 
     def test_a_restart_with_its_data(self, tmp_path: Path) -> None:
         """Leases and places outlive a restart; who could not renew gets the time to; nobody is served."""
@@ -131,7 +139,7 @@ class TestLosses:
             assert store.renew("host:a") == ()
             second = enter(store, "b")
             assert second > token
-            serves_nobody_until(store, hands, "b", second)
+            serves_nobody_until(store, hands, "b", second, seconds=QUARANTINE + QUIET)
 
     def test_a_step_back(self, tmp_path: Path) -> None:
         """A server that comes back with the data of a while ago gives out no number again, and serves nobody."""
@@ -147,6 +155,9 @@ class TestLosses:
             third = enter(store, "c")
             assert third > second
             hands.pass_by(QUIET + 1)
+            waits = store.claim(enter(store, "c"), "host:c")
+            assert isinstance(waits, Waiting)
+            assert waits.why is Why.NEW_STORE, "what was warm since then, it does not know"
             assert store.snapshot().regions["us"].active[0].run_id == "a"
 
     def test_a_part_that_is_missing(self, shared: Server) -> None:
@@ -164,7 +175,7 @@ class TestLosses:
         admin = client.Redis.from_url(shared.url)
         with opened(shared.url, hands, queue) as store:
             turn(store, "a")
-            admin.hset(f"beacon:{{{queue}}}:meta", "form", "2")
+            admin.hset(f"beacon:{{{queue}}}:meta", "form", "999")
             keys = sorted(admin.keys(f"beacon:{{{queue}}}:*"))
             before = [admin.dump(key) for key in keys]
             for act in (store.snapshot, store.log, lambda: store.renew("host:a"), lambda: enter(store, "b")):

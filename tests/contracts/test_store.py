@@ -54,6 +54,7 @@ def given(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Given]:
             url = request.getfixturevalue("server").url
             hands.pass_by(-100)
             store = redis.store(url, queue=queue_name(), clock=hands, wall=hands.wall)
+            store.begin()
             hands.pass_by(100)
     yield store, hands
     store.close()
@@ -473,6 +474,17 @@ class TestLeases:
         assert left is not None
         assert set(left.pools) == {"x", "y", "z"}
 
+    def test_a_lease_holds_no_more_gpus_than_it_was_granted(self, given: Given) -> None:
+        """Pools for more GPUs than the turn reserved are refused, and nothing changes; fewer are allowed."""
+        store, _ = given
+        ticket, token = turn(store, "a", pools={"p1": 2})
+        with pytest.raises(QueueError, match="has 2 GPUs, and its pools would hold 3"):
+            store.hold(ticket, token, {"x": 1, "y": 2})
+        assert store.snapshot().regions["us"].active[0].pools == {"p1": 2}
+        assert store.hold(ticket, token, {"x": 1})
+        assert store.hold(ticket, token, {"x": 1, "y": 1})
+        assert not store.hold(ticket, token + 1, {"x": 9})
+
 
 class TestResuming:
     """Runs that come back in another process."""
@@ -530,6 +542,73 @@ class TestResuming:
         assert store.set_aside() == {}
         assert isinstance(store.enter(request("a", holder="host:a4")), Entered)
 
+    @pytest.mark.parametrize("how", ["said", "fewer left"])
+    def test_progress_between_deaths_clears_the_count(self, given: Given, how: str) -> None:
+        """Holders lost before an execution ended do not count; the death after it is the first again."""
+        store, _ = given
+        turn(store, "a", holder="host:a0", executions=24)
+        for number in range(1, 9):
+            left = 24 - number if how == "fewer left" else 24
+            entrance = store.enter(request("a", holder=f"host:a{number}", executions=left))
+            assert isinstance(entrance, Entered), entrance
+            if how == "said":
+                assert store.note(entrance.ticket, entrance.token, ended=["fc-1"], progressed=True)
+        left = 15 if how == "fewer left" else 24
+        for number in (9, 10):
+            assert isinstance(store.enter(request("a", holder=f"host:a{number}", executions=left)), Entered)
+        assert isinstance(store.enter(request("a", holder="host:a11", executions=left)), Refused)
+
+    def test_an_attempt_that_ended_is_no_progress(self, given: Given) -> None:
+        """Calls that ended without their execution leave the count as it is: they may be asked for ever."""
+        store, _ = given
+        turn(store, "a", holder="host:a0")
+        for number in (1, 2):
+            entrance = store.enter(request("a", holder=f"host:a{number}"))
+            assert isinstance(entrance, Entered)
+            assert store.note(entrance.ticket, entrance.token, placed=["fc-1"])
+            assert store.note(entrance.ticket, entrance.token, ended=["fc-1"])
+        assert isinstance(store.enter(request("a", holder="host:a3")), Refused)
+
+    def test_a_holder_that_was_only_stopped_does_not_count(self, given: Given) -> None:
+        """A process whose lease was reclaimed while it stood still, and that comes back, was not lost."""
+        store, hands = given
+        for _ in range(5):
+            ticket, _token = turn(store, "a")
+            hands.pass_by(31)
+            assert store.reclaim(ticket, "host:b")
+            assert store.reclaimed(ticket, "host:b", {})
+            assert store.set_aside() == {}
+        assert granted(store, enter(store, "a"), "a")
+
+    def test_a_dead_holder_counts_once_it_is_reclaimed(self, given: Given) -> None:
+        """Three processes whose leases others reclaimed, none of which came back, set their run aside."""
+        store, hands = given
+        for number in range(3):
+            ticket, _ = turn(store, "a", holder=f"host:a{number}")
+            hands.pass_by(31)
+            assert store.reclaim(ticket, "host:b")
+            assert store.reclaim(ticket, "host:b"), "the duty is asked for again"
+            assert store.reclaimed(ticket, "host:b", {})
+        assert store.set_aside() == {"a": ("us",)}
+
+    def test_a_resume_that_could_not_start_does_not_count(self, given: Given) -> None:
+        """A lease that is left as it was found can be reclaimed at once, and its holder was not lost."""
+        store, _ = given
+        ticket, token = turn(store, "a", holder="host:a0")
+        assert store.note(ticket, token, placed=["fc-1"])
+        for number in range(1, 6):
+            entrance = store.enter(request("a", holder=f"host:a{number}"))
+            assert isinstance(entrance, Entered)
+            assert store.abandon(ticket, entrance.token)
+            assert not store.abandon(ticket, token), "an old token"
+        left = store.reclaim(ticket, "host:b")
+        assert left is not None
+        assert left.calls == ("fc-1",)
+        assert not store.abandon(ticket, left.token)
+        assert store.reclaimed(ticket, "host:b", {})
+        assert store.release("a"), "the first one died"
+        assert store.set_aside() == {}
+
     def test_a_turn_that_ends_well_clears_the_count(self, given: Given) -> None:
         """Holders lost before a turn that was given back do not count any more."""
         store, _ = given
@@ -572,6 +651,27 @@ class TestCancelling:
 
 class TestRemembering:
     """What the store knows of the past."""
+
+    @pytest.mark.parametrize("most", [0, 2, 4, 9])
+    def test_the_first_who_wait_are_told_and_the_others_counted(self, given: Given, most: int) -> None:
+        """A snapshot of some has the first of each region in order, and how many more there are that live."""
+        store, hands = given
+        turn(store, "a")
+        for run in "bcdef":
+            enter(store, run)
+        enter(store, "g", "eu")
+        store.cancel("d", None, "ben")
+        hands.pass_by(25)
+        for run in "abcdf":
+            store.renew(f"host:{run}")
+        hands.pass_by(10)
+        whole, some = store.snapshot().regions, store.snapshot(most).regions
+        assert [each.run_id for each in whole["us"].waiting] == ["b", "c", "f"]
+        assert some["us"].waiting == whole["us"].waiting[:most]
+        assert (some["us"].queue_size, some["us"].more) == (3, max(3 - most, 0))
+        assert whole["us"].queue_size == 3
+        assert some["us"].active == whole["us"].active
+        assert sum(each.queue_size for each in some.values()) == 3
 
     def test_what_was_done_is_counted(self, given: Given) -> None:
         """Each region counts the parts that ended well and not, the executions, and how long turns took."""

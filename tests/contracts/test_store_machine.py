@@ -25,6 +25,7 @@ from tests.support.queueing import Hands, part, request
 from tests.support.queuelog import Replay
 from tests.support.redis import Server, queue_name
 
+from beacon_cli import queue_check
 from beacon_cli.errors import QueueError
 from beacon_cli.ports import Store
 from beacon_cli.queues import memory, redis, sqlite
@@ -36,6 +37,8 @@ AGO = 900
 """Seconds on the clock when the Redis store is made, long before anything is asked of it."""
 BASE = AGO * 10_000
 """Its numbers begin here; those of the others at 0."""
+LOG_KEPT = 40
+"""So few entries of the log that some are forgotten in most sequences."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder that needs no disk, where there is one
 
 RUNS = st.sampled_from("abcde")
@@ -78,11 +81,12 @@ class Machine(RuleBasedStateMachine):
         self.hands = Hands()
         self.folder = Path(tempfile.mkdtemp(dir=_MEMORY if _MEMORY.is_dir() else None))
         self.hands.now = AGO
-        far = redis.store(self.url, queue=queue_name(), clock=self.hands, wall=self.hands.wall)
+        far = redis.store(self.url, queue=queue_name(), clock=self.hands, wall=self.hands.wall, log_kept=LOG_KEPT)
+        far.begin()
         self.hands.now = 1000
         self.stores: list[tuple[Store, int]] = [
-            (memory.store(self.hands, self.hands.wall), 0),
-            (sqlite.store(self.folder / "queue.db", clock=self.hands, wall=self.hands.wall), 0),
+            (memory.store(self.hands, self.hands.wall, log_kept=LOG_KEPT), 0),
+            (sqlite.store(self.folder / "queue.db", clock=self.hands, wall=self.hands.wall, log_kept=LOG_KEPT), 0),
             (far, BASE),
         ]
         self.replay = Replay()
@@ -92,7 +96,9 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """See that they remember the same, and close them."""
-        self.ended.append(len(list(self.stores[0][0].log())))
+        log = list(self.stores[0][0].log())
+        self.ended.append(len(log))
+        assert queue_check.check(log).violations == (), "what is left of the log can be proved"
         self.all("failures")
         self.all("set_aside")
         for store, _ in self.stores:
@@ -164,14 +170,20 @@ class Machine(RuleBasedStateMachine):
     @rule(
         which=PICKS, is_late=SOMETIMES, placed=st.lists(st.sampled_from("cdef"), max_size=3),
         ended=st.lists(st.sampled_from("cdef"), max_size=2), question=st.sampled_from([None, "", "q1"]),
-        working=st.sampled_from([None, (), ("m1", "m2")]), pools=POOLS,
+        working=st.sampled_from([None, (), ("m1", "m2")]), progressed=SOMETIMES, pools=POOLS,
     )  # fmt: skip
     def say(self, which: int, pools: Mapping[str, int], *, is_late: bool, **said: Any) -> None:
-        """A lease says what it is at, and goes on to other models within its GPUs."""
+        """A lease says what it is at, and would go on to other models, within its GPUs or not."""
         mine = self.pick(which, TicketState.HOLDING)
         self.all("note", ticket=mine.id, token=mine.token + is_late, **said)
-        if sum(pools.values()) <= mine.gpus:
-            self.all("hold", pools, ticket=mine.id, token=mine.token + is_late)
+        self.all("hold", pools, ticket=mine.id, token=mine.token + is_late)
+
+    @precondition(lambda self: self.tickets)
+    @rule(which=PICKS, is_late=SOMETIMES)
+    def abandon(self, which: int, *, is_late: bool) -> None:
+        """A lease is left to whoever reclaims it."""
+        mine = self.pick(which, TicketState.HOLDING)
+        self.all("abandon", ticket=mine.id, token=mine.token + is_late)
 
     @precondition(lambda self: self.tickets)
     @rule(

@@ -95,3 +95,28 @@ def test_calls_that_do_not_end_keep_their_turn() -> None:
     on_asyncio(main)
     assert building.calls == set()
     assert second.standings.total("succeeded") == 3
+
+
+def test_a_turn_that_stood_still_lets_no_request_leave() -> None:
+    """From the moment in which the lease is not certain, and after it is another's, nothing may be placed."""
+    clock, building = Ahead(), Building()
+    store = memory.store(clock)
+    executor = Housed(building, seconds=5.0)
+    runner = Runner(store, executor, spec=job(("m1",)), clock=clock)
+    seen: list[bool] = []
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(runner.go)
+            await runner.journal.seen(ev.CallPlaced)
+            seen.append(executor.may_place())
+            clock.ahead += 3 * LEASE
+            seen.append(executor.may_place())
+            (lease,) = store.snapshot().regions["us"].active
+            assert store.reclaim(lease.id, "host:thief") is not None
+            await anyio.sleep(LEASE / 2)
+            seen.append(executor.may_place())
+            group.cancel_scope.cancel()
+
+    on_asyncio(main)
+    assert seen == [True, False, False]

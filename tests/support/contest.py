@@ -74,7 +74,10 @@ class Contest:
     def configure(self, **caps: float) -> None:
         """Write `beacon.toml`: five regions, short leases, and these caps."""
         tables = [f'[regions.{name}]\napp = "{app}"\n' for name, app in REGIONS.items()]
-        lines = "".join(f"{name} = {value}\n" for name, value in {"lease_seconds": self.lease, **caps}.items())
+        lines = "".join(
+            f"{name} = {value}\n"
+            for name, value in {"lease_seconds": self.lease, "quarantine_seconds": 1, **caps}.items()
+        )
         (self.folder / "beacon.toml").write_text(f"{''.join(tables)}[caps]\n{lines}", encoding="utf-8")
 
     def job(

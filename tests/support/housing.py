@@ -15,12 +15,25 @@ from beacon_cli import conduct
 from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.journal import MemoryJournal
-from beacon_cli.model import Execution, Model, Outcome, PoolStanding, Question, Region, Spec, Succeeded, Window
+from beacon_cli.model import (
+    ErrorKind,
+    Execution,
+    Failed,
+    Model,
+    Outcome,
+    PoolStanding,
+    Question,
+    Region,
+    Spec,
+    Succeeded,
+    Window,
+)
 from beacon_cli.plan import Plan
-from beacon_cli.ports import Placed, Store
+from beacon_cli.ports import MayPlace, Placed, Store, always
 from beacon_cli.results import Standings
 from beacon_cli.tickets import Caps, Priority
 from beacon_cli.turns.queueing import Claimant, Clocks, TicketQueue
+from beacon_cli.turns.windows import Windows
 
 LEASE = 0.3
 
@@ -36,6 +49,15 @@ class Building:
         self.calls: set[str] = set()
         """Calls that run."""
         self.cancelled: list[str] = []
+        self.rewarmed: list[str] = []
+        self.is_stubborn = False
+        """Whether idle containers stay, whatever their window."""
+        self.boots: dict[str, float] = {}
+        """Seconds that a model's container takes to start where it is woken, by the model; never if infinite."""
+        self.woken: list[str] = []
+        """The models that were woken, in the order in which their containers served."""
+        self.windows: dict[str, Window] = {}
+        """Windows that were set, by pool."""
         self.is_deaf = False
         """Whether the provider confirms no cancellation."""
 
@@ -52,16 +74,21 @@ class Building:
 
     def let_go(self, pool: str) -> None:
         """Idle containers of a cooled pool end."""
-        if pool in self.cooled:
+        if pool in self.cooled and not self.is_stubborn:
             self.alive[pool] = self.running.get(pool, 0)
 
     async def standing(self, pool: str) -> PoolStanding | None:
         """See `ports.Containers.standing`."""
         return PoolStanding(alive=self.alive.get(pool, 0), running=self.running.get(pool, 0), backlog=0)
 
-    async def window(self, _pool: str) -> Window | None:
+    async def window(self, pool: str) -> Window | None:
         """See `ports.Containers.window`."""
-        return Window(seconds=300)
+        return self.coolest if pool in self.cooled else self.windows.get(pool, Window(seconds=300))
+
+    @property
+    def coolest(self) -> Window:
+        """See `ports.Containers.coolest`."""
+        return Window(seconds=2)
 
     async def cool(self, pool: str) -> Window | None:
         """See `ports.Containers.cool`."""
@@ -69,10 +96,33 @@ class Building:
         self.let_go(pool)
         return Window(seconds=300)
 
-    async def rewarm(self, pool: str, _window: Window) -> bool:
+    async def rewarm(self, pool: str, window: Window) -> bool:
         """See `ports.Containers.rewarm`."""
         self.cooled.discard(pool)
+        self.rewarmed.append(pool)
+        self.windows[pool] = window
         return True
+
+    async def wake(
+        self,
+        region: Region,
+        model: Model,
+        placed: Placed,
+        may_place: MayPlace = always,  # noqa: ARG002 - the port's form
+    ) -> Outcome | None:
+        """See `ports.Containers.wake`; the container stays."""
+        pool, call = self.pool(region, model), f"fc-wake-{region.id}-{model.id}"
+        self.begin(pool)
+        self.calls.add(call)
+        try:
+            with anyio.CancelScope(shield=True):
+                await placed(call)
+            await anyio.sleep(self.boots.get(model.id, 0.0))
+        finally:
+            self.end(pool)
+        self.calls.discard(call)
+        self.woken.append(model.id)
+        return Succeeded(response="", container=f"ta-{model.id}", cold_start=True)
 
     def pool(self, region: Region, model: Model) -> str:
         """See `ports.Containers.pool`."""
@@ -92,14 +142,21 @@ class Housed(Scripted):
         super().__init__(seconds=lambda _: seconds)
         self._building = building
         self._during = during
+        self.may_place: MayPlace = always
+        """What the last attempt was given."""
 
     @property
     def containers(self) -> Any:
         """They are the building's."""
         return self._building
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(
+        self, execution: Execution, number: int, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome:
         """See `ports.Executor.attempt`."""
+        self.may_place = may_place
+        if not may_place():
+            return Failed(kind=ErrorKind.INTERRUPTED, message="the turn is over", transient=True)
         pool, call = self._building.pool(execution.region, execution.model), f"fc-{execution.id}-{number}"
         self._building.begin(pool)
         self._building.calls.add(call)
@@ -168,20 +225,20 @@ class Kept(MemoryJournal):
 
     def __init__(self) -> None:
         super().__init__()
-        self._awaited: list[tuple[type, anyio.Event]] = []
+        self._awaited: list[tuple[type, int, anyio.Event]] = []
 
     async def append(self, event: ev.Event) -> None:
         """See `ports.Journal.append`."""
         await super().append(event)
-        for kind, seen in self._awaited:
-            if isinstance(event, kind):
+        for kind, count, seen in self._awaited:
+            if len(self.of(kind)) >= count:
                 seen.set()
 
-    async def seen(self, kind: type) -> None:
-        """Return once an event of this kind has come, or is there."""
+    async def seen(self, kind: type, *, count: int = 1) -> None:
+        """Return once so many events of this kind have come, or are there."""
         event = anyio.Event()
-        self._awaited.append((kind, event))
-        if not self.of(kind):
+        self._awaited.append((kind, count, event))
+        if len(self.of(kind)) < count:
             with anyio.fail_after(10):
                 await event.wait()
 
@@ -210,12 +267,21 @@ class Runner:
                 user=more.get("user", "ann"),
                 holder=more.get("holder", f"host:{run}"),
                 priority=more.get("priority", Priority.NORMAL),
+                prewarm=more.get("prewarm", False),
+                keep_warm=more.get("keep_warm", False),
             ),
             self.plan,
             executor=executor,
             containers=executor.containers,
             caps=self.caps,
-            clocks=Clocks(wall=time.time, ticking=time.monotonic),
+            clocks=Clocks(wall=time.time, ticking=more.get("clock", time.monotonic)),
+            windows=Windows(
+                executor.containers,
+                more.get("leftovers"),
+                run_id=run,
+                is_over=more.get("is_over", lambda _: True),
+                clock=time.time,
+            ),
         )
 
     async def go(self) -> Standings:

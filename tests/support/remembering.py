@@ -14,7 +14,7 @@ from beacon_cli import wiring
 from beacon_cli.model import Execution, Outcome
 from beacon_cli.operations import carry_out
 from beacon_cli.operations.orders import Continuation, Order
-from beacon_cli.ports import Placed
+from beacon_cli.ports import MayPlace, Placed, always
 from beacon_cli.wiring import Show
 
 _JOB = """\
@@ -35,14 +35,16 @@ class Remembering(Scripted):
         super().__init__(seconds=lambda _: 0.0)
         self.kept = self.remembered
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(
+        self, execution: Execution, number: int, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome:
         """See `ports.Executor.attempt`."""
 
         async def remembered(call_id: str) -> None:
             self.remembered[call_id] = answers(execution, number)
             await placed(call_id)
 
-        return await super().attempt(execution, number, remembered)
+        return await super().attempt(execution, number, remembered, may_place)
 
     @property
     def asked(self) -> Counter[str]:

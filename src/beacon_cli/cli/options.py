@@ -91,3 +91,15 @@ PriorityName: TypeAlias = Annotated[
 NoWait: TypeAlias = Annotated[
     bool, typer.Option("--no-wait", help="Leave with code 5 where it would have to wait for a turn.")
 ]
+Prewarm: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--prewarm/--no-prewarm",
+        help="Start the models' containers before they are asked; so it is where there is more than one question.",
+        show_default=False,
+    ),
+]
+KeepWarm: TypeAlias = Annotated[
+    bool,
+    typer.Option("--keep-warm", help="Let a container of each model live until the region's work is done."),
+]

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("queue-status")(queue_status)
     app.command()(cancel)
     group = typer.Typer(help="Pause regions, release runs, and see what the queue keeps.", no_args_is_help=True)
-    for command in (pause, resume, release, failed, caps, check):
+    for command in (pause, resume, release, failed, caps, check, begin):
         group.command()(command)
     app.add_typer(group, name="queue")
 
@@ -94,6 +94,13 @@ def caps(
     from beacon_cli.operations import queue_acts
 
     queue_acts.caps(put=put, rehearsal=rehearsal)
+
+
+def begin(*, rehearsal: _Rehearsal = False) -> None:
+    """Vouch that no run works and no container lives: a queue that is new, or lost its data, need not wait."""
+    from beacon_cli.operations import queue_acts
+
+    queue_acts.begin(rehearsal=rehearsal)
 
 
 def check(

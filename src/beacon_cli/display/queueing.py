@@ -44,7 +44,7 @@ def status(view: Status, width: int) -> RenderableType:
         parts += [
             Text(f"and {more:,} more in {excerpt(region.region, _REGION)}", FAINT)
             for region in regions
-            if (more := len(region.waiting) - _MOST_WAITING) > 0
+            if (more := region.queue_size - len(region.waiting[:_MOST_WAITING])) > 0
         ]
     notes = [*_idle(regions, view.at), *_reclaiming(regions), *_set_aside(view.set_aside)]
     return Group(*parts, *([Text("")] if notes else []), *notes)

@@ -119,7 +119,9 @@ def _counts(standings: Standings, width: int) -> Table:
 
 
 def _models_of(standings: Standings, region: str) -> dict[str, CellStanding]:
-    return {model: standing for (place, model), standing in standings.cells.items() if place == region}
+    own = {model: standing for (place, model), standing in standings.cells.items() if place == region}
+    order = [model.id for model in standings.run.spec.models] if standings.run else []
+    return {model: own[model] for model in dict.fromkeys([*order, *own]) if model in own}
 
 
 def _whole(models: dict[str, CellStanding]) -> CellStanding:

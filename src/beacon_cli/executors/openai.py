@@ -44,7 +44,7 @@ from beacon_cli.model import (
     Region,
     Sampling,
 )
-from beacon_cli.ports import Placed
+from beacon_cli.ports import MayPlace, Placed, always
 
 # What the HTTP library raises, held against these from the first to the last. (types, kind, transient)
 _TABLE: tuple[tuple[tuple[type[BaseException], ...], ErrorKind, bool], ...] = (
@@ -161,7 +161,13 @@ class OpenaiExecutor:
             told = "; ".join(problems[region] for region in regions if region in problems)
             raise StartError(f"{told}. Check address, key and network")
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:  # noqa: ARG002 - the port's form
+    async def attempt(
+        self,
+        execution: Execution,
+        number: int,  # noqa: ARG002 - the port's form
+        placed: Placed,
+        may_place: MayPlace = always,  # noqa: ARG002 - as above
+    ) -> Outcome:
         """Send one request and wait for its answer; see `ports.Executor.attempt`."""
         endpoint = self._endpoints[execution.region.id]
         await self._budget(execution.region.id)

@@ -31,7 +31,7 @@ from beacon_cli.model import (
     Region,
     SimulatedTarget,
 )
-from beacon_cli.ports import Placed
+from beacon_cli.ports import MayPlace, Placed, always
 
 RETAINED = 1_000
 """How many ended calls stay fetchable."""
@@ -99,7 +99,13 @@ class SimulatedExecutor:
     async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
         """Nothing needs to be resolved."""
 
-    async def attempt(self, execution: Execution, number: int, placed: Placed) -> Outcome:
+    async def attempt(
+        self,
+        execution: Execution,
+        number: int,
+        placed: Placed,
+        may_place: MayPlace = always,  # noqa: ARG002 - no GPU of the workspace
+    ) -> Outcome:
         """Play one attempt; see `ports.Executor.attempt`."""
         if self._instant:
             return await self._attempt_at_once(execution, number, placed)

@@ -86,8 +86,7 @@ def _continued(run: str, order: Order) -> Continuation:
         run=run,
         speed=order.speed,
         output=order.output,
-        priority=order.priority,
-        wait=order.wait,
+        terms=order.terms,
         show=order.show,
     )
 
@@ -134,9 +133,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
         run_id = order.run_id or new_run_id(time.time(), random.random)
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
-        taken = taking_turns.queue(
-            run_id, plan, executor, settings, rehearsal=rehearsal, priority=order.priority, wait=order.wait
-        )
+        taken = taking_turns.queue(run_id, plan, executor, settings, rehearsal=rehearsal, terms=order.terms)
         try:
             queue = await stack.enter_async_context(taken)
         except BaseException:
@@ -186,8 +183,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
                 executor,
                 settings,
                 rehearsal=began.rehearsal,
-                priority=continuation.priority,
-                wait=continuation.wait,
+                terms=continuation.terms,
                 pending=_pending(plan, past, again=continuation.again),
             )
         )

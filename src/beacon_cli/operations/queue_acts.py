@@ -77,6 +77,18 @@ def release(run: str, *, rehearsal: bool) -> None:
     paper.say([f"run {run_id} may enter the queue again:  beacon resume {run_id}"], sys.stdout)
 
 
+def begin(*, rehearsal: bool) -> None:
+    """Have a queue that is new, or lost its data, give turns as soon as no lease of before can last.
+
+    Raises:
+        StoreError: the store failed.
+    """
+    with closing(wiring.store(wiring.settings(), rehearsal=rehearsal)) as store:
+        was_waiting = store.begin()
+    said = "gives turns as soon as no lease of before can last" if was_waiting else "was not waiting for this"
+    paper.say([f"the queue {said}"], sys.stdout)
+
+
 def failed(*, rehearsal: bool, as_json: bool) -> None:
     """List the executions that failed for good, with the runs to retry.
 

@@ -59,6 +59,8 @@ def _lines(proof: Proof) -> Iterator[str]:
         f" from {moments.utc(proof.first_at)} to {moments.utc(proof.last_at)}"
     )
     yield ", ".join([f"most GPUs at once: {proof.peaks['']} over all", *peaks])
+    if not proof.is_whole:
+        yield "what came before has been forgotten: nothing is proved of it"
     if not proof.violations:
         yield "caps, order and leases held"
 
@@ -72,6 +74,7 @@ def _record(proof: Proof) -> JsonObject:
         "turns": proof.grants,
         "first_at": moment(proof.first_at),
         "last_at": moment(proof.last_at),
+        "whole": proof.is_whole,
         "most_gpus": {
             "over_all": proof.peaks[""],
             "regions": {region: most for region, most in proof.peaks.items() if region},

@@ -26,6 +26,9 @@ from beacon_cli.tickets import RegionLine, Snapshot
 _EVERY = 1.0
 """Seconds between two looks of a watch."""
 
+_SHOWN = 20
+"""So many who wait in a region are told one by one: as many as `display.queueing` shows."""
+
 Look = Callable[[], JsonObject]
 
 
@@ -38,7 +41,7 @@ def show(*, region: str, url: str, rehearsal: bool, as_json: bool) -> None:
         StoreError: the store cannot be read.
     """
     gc.disable()  # ten thousand tickets are read once, and the process ends: a quarter of the time
-    with _looking(region, url, rehearsal=rehearsal) as look:
+    with _looking(region, url, None if as_json else _SHOWN, rehearsal=rehearsal) as look:
         record = look()
         if as_json:
             text = json.dumps(next(iter(record["queues"].values())) if region else record)
@@ -69,7 +72,7 @@ def watch(*, region: str, url: str, rehearsal: bool) -> int:
         heard.append(number)
         over.set()
 
-    with _looking(region, url, rehearsal=rehearsal) as look, signals.caught(end):
+    with _looking(region, url, _SHOWN, rehearsal=rehearsal) as look, signals.caught(end):
         pane, view, trouble = Pane(sys.stdout), queue_view.read(look()), ""
         while True:
             pane.paint(partial(queueing.status, view), trouble)
@@ -81,10 +84,10 @@ def watch(*, region: str, url: str, rehearsal: bool) -> int:
                 trouble = str(error)
 
 
-def snapshot(store: Store | None, settings: Settings) -> Snapshot:
-    """The queue as it is; empty where there is no store yet."""
+def snapshot(store: Store | None, settings: Settings, most: int | None = None) -> Snapshot:
+    """The queue as it is, see `ports.Store.snapshot`; empty where there is no store yet."""
     if store is not None:
-        return store.snapshot()
+        return store.snapshot(most)
     return Snapshot(at=time.time(), now=0.0, caps=wiring.caps(settings), regions={})
 
 
@@ -105,8 +108,11 @@ def region_id(name: str, settings: Settings, also: Sequence[str] = ()) -> str:
 
 
 @contextmanager
-def _looking(region: str, url: str, *, rehearsal: bool) -> Iterator[Look]:
-    """What gives the status each time that it is called, checked; for `region` with that one alone."""
+def _looking(region: str, url: str, most: int | None, *, rehearsal: bool) -> Iterator[Look]:
+    """What gives the status each time that it is called, checked; for `region` with that one alone.
+
+    Here, not on a server, only the first `most` that wait in each region are read, and the others counted.
+    """
     settings = wiring.settings()
     if url:
         if rehearsal:
@@ -116,14 +122,14 @@ def _looking(region: str, url: str, *, rehearsal: bool) -> Iterator[Look]:
         return
     store = wiring.store_if_any(settings, rehearsal=rehearsal)
     if store is None:
-        yield lambda: _of_store(None, region, settings)
+        yield lambda: _of_store(None, region, settings, most)
         return
     with closing(store):
-        yield lambda: _of_store(store, region, settings)
+        yield lambda: _of_store(store, region, settings, most)
 
 
-def _of_store(store: Store | None, region: str, settings: Settings) -> JsonObject:
-    now = snapshot(store, settings)
+def _of_store(store: Store | None, region: str, settings: Settings, most: int | None) -> JsonObject:
+    now = snapshot(store, settings, most)
     aside = {} if store is None else store.set_aside()
     if not region:
         return queue_form.to_record(now, [each.id for each in settings.regions], aside)

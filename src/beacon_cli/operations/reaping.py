@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack, closing
 from functools import partial
-from pathlib import Path
 
 import anyio
 import msgspec
 
 from beacon_cli import events as ev
 from beacon_cli import journal, wiring
+from beacon_cli.leftovers import Leftovers
 from beacon_cli.model import ModalTarget, Spec
-from beacon_cli.operations import taking_turns
+from beacon_cli.operations import bare_jobs, taking_turns
 from beacon_cli.ports import Executor, Store
 from beacon_cli.runs import RunFolder, Runs, RunState
 from beacon_cli.settings import Settings
 from beacon_cli.tickets import Ticket
 from beacon_cli.turns.mending import Mender
+from beacon_cli.turns.windows import Windows
 
 
 class DeadTurn(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,10 +108,18 @@ async def _reclaim(store: Store, dead: list[Ticket], settings: Settings) -> dict
     turns: dict[str, list[DeadTurn]] = {}
     if not dead:
         return turns
-    async with wiring.executor(_any_spec(settings), emulator=None) as executor:
+    async with wiring.executor(bare_jobs.any_spec(settings), emulator=None) as executor:
         if executor.containers is None:
             raise AssertionError("beacon's own apps have containers")
-        mender = Mender(store, taking_turns.holder(), executor, executor.containers)
+        mender = Mender(
+            store,
+            taking_turns.holder(),
+            executor=executor,
+            containers=executor.containers,
+            windows=Windows(
+                executor.containers, Leftovers(settings.home), run_id="", is_over=lambda _: False, clock=time.time
+            ),
+        )
         for each in dead:
             freed = await mender.reclaim([each.id])
             turns.setdefault(each.run_id, []).append(DeadTurn(region=each.region, calls=each.calls, freed=freed))
@@ -129,17 +138,6 @@ def _dead(store: Store, name: str) -> list[Ticket]:
     now = store.snapshot()
     every = (each for line in now.regions.values() for each in line.active)
     return [each for each in every if each.expires < now.now and each.run_id.startswith(name)]
-
-
-def _any_spec(settings: Settings) -> Spec:
-    """A job of beacon's own apps: whoever ends calls and asks for pools has them named, and asks no model."""
-    region = settings.regions[0].id
-    text = (
-        f'{{"id": "reap", "regions": ["{region}"], "models": [{{"id": "none"}}],'
-        ' "questions": [{"id": "none", "text": "none"}]}'
-    )
-    everywhere = msgspec.structs.replace(settings, regions_off=())
-    return wiring.parsed(text.encode("ascii"), Path("reap"), everywhere)
 
 
 async def _end(spec: Spec, calls: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 
 from beacon_cli import granting
+from beacon_cli.queues import logbook
 from beacon_cli.queues.tabled import TabledStore
 from beacon_cli.queues.tables import Tally
 from beacon_cli.tickets import Caps, FailedExecution, LogEntry, Ticket, TicketState, Warm
 
 
-def store(clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> TabledStore:
-    """An empty store. `clock` is its own, `wall` gives the times for people; both in seconds."""
-    return TabledStore(_MemoryTables(), clock=clock, wall=wall)
+def store(
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+    *,
+    log_kept: int = logbook.KEPT,
+) -> TabledStore:
+    """An empty store. `clock` is its own, `wall` gives times for people, in seconds; `logbook` has `log_kept`."""
+    return TabledStore(_MemoryTables(), clock=clock, wall=wall, log_kept=log_kept)
 
 
 class _MemoryTables:
@@ -31,10 +37,12 @@ class _MemoryTables:
         self._tickets: dict[int, Ticket] = {}
         self._tallies: dict[str, Tally] = {}
         self._warm: dict[tuple[str, str], Warm] = {}
-        self._lost: dict[tuple[str, str], int] = {}
+        self._lost: dict[tuple[str, str], tuple[str, ...]] = {}
         self._failures: dict[tuple[str, str], tuple[FailedExecution, ...]] = {}
         self._asked: list[tuple[str, float, int]] = []
         self._log: list[LogEntry] = []
+        self._forgotten = 0
+        self._checkpoint = (0, 0)
 
     @contextmanager
     def transaction(self, *, writes: bool = True, durable: bool = True) -> Iterator[None]:
@@ -50,6 +58,12 @@ class _MemoryTables:
 
     def set_caps(self, caps: Caps) -> None:
         self._caps = caps
+
+    def emptied(self) -> None:
+        return None
+
+    def begin(self) -> None:
+        pass
 
     def number(self) -> int:
         self._number += 1
@@ -82,6 +96,9 @@ class _MemoryTables:
         here = (each for each in self._tickets.values() if each.region == region and granting.waits(each))
         return iter(sorted(here, key=granting.place))
 
+    def waits(self, region: str, now: float) -> int:
+        return sum(each.expires >= now for each in self.waiting(region))
+
     def position(self, ticket: Ticket) -> int:
         return 1 + sum(granting.place(each) < granting.place(ticket) for each in self.waiting(ticket.region))
 
@@ -112,12 +129,12 @@ class _MemoryTables:
     def remove_warm(self, region: str, pool: str) -> None:
         del self._warm[region, pool]
 
-    def lost(self) -> dict[tuple[str, str], int]:
+    def lost(self) -> dict[tuple[str, str], tuple[str, ...]]:
         return dict(self._lost)
 
-    def set_lost(self, run_id: str, region: str, count: int) -> None:
-        self._lost[run_id, region] = count
-        if not count:
+    def set_lost(self, run_id: str, region: str, holders: Sequence[str]) -> None:
+        self._lost[run_id, region] = tuple(holders)
+        if not holders:
             del self._lost[run_id, region]
 
     def failures(self) -> list[FailedExecution]:
@@ -134,10 +151,23 @@ class _MemoryTables:
         self._asked.append((user, now, executions))
 
     def log(self, since: int) -> list[LogEntry]:
-        return self._log[since:]
+        return self._log[max(since - self._forgotten, 0) :]
 
-    def append(self, entry: LogEntry) -> None:
-        self._log.append(msgspec.structs.replace(entry, seq=len(self._log) + 1))
+    def append(self, entry: LogEntry) -> int:
+        number = self._forgotten + len(self._log) + 1
+        self._log.append(msgspec.structs.replace(entry, seq=number))
+        return number
+
+    def forget_log(self, before: int) -> None:
+        gone = max(before - 1 - self._forgotten, 0)
+        del self._log[:gone]
+        self._forgotten += gone
+
+    def checkpoint(self) -> tuple[int, int]:
+        return self._checkpoint
+
+    def set_checkpoint(self, first: int, last: int) -> None:
+        self._checkpoint = (first, last)
 
     def _by_number(self) -> list[Ticket]:
         return [self._tickets[number] for number in sorted(self._tickets)]

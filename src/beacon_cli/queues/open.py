@@ -19,8 +19,20 @@ class OpenTurn:
         await anyio.sleep_forever()
         raise AssertionError("nobody wakes this")
 
+    def holds(self) -> bool:
+        """See `ports.Turn.holds`: always."""
+        return True
+
     async def admit(self, models: Sequence[Model], *, fresh: bool) -> None:
         """See `ports.Turn.admit`: at once."""
+
+    @property
+    def prewarms(self) -> bool:
+        """See `ports.Turn.prewarms`: nothing has to start."""
+        return False
+
+    async def warm(self, model: Model) -> None:
+        """See `ports.Turn.warm`."""
 
 
 class OpenQueue:

@@ -32,9 +32,32 @@ def prepare(path: Path) -> None:
             " set `home` or BEACON_HOME to a folder of this machine, or BEACON_QUEUE to a Redis"
         )
     if not path.exists():
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _FILE)
-        os.fchmod(descriptor, _FILE)
-        os.close(descriptor)
+        _make(path)
+
+
+def was_known(path: Path) -> bool:
+    """Whether a queue has ever been kept in this file, also if it is gone by now."""
+    return _mark(path).exists()
+
+
+def make_known(path: Path) -> None:
+    """Remember, beside the file, that there is one: whoever finds none later knows that it was deleted.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not was_known(path):
+        _make(_mark(path))
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.known")
+
+
+def _make(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _FILE)
+    os.fchmod(descriptor, _FILE)
+    os.close(descriptor)
 
 
 def _make_folder(folder: Path) -> None:

@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from beacon_cli import granting
 from beacon_cli.errors import QueueError
 from beacon_cli.names import quoted
-from beacon_cli.queues import usage
+from beacon_cli.queues import logbook, usage
 from beacon_cli.queues.link import PATIENCE, Link, Script
 from beacon_cli.queues.tabled import KEPT_SERVICES
 from beacon_cli.queues.tables import Tally
@@ -49,7 +50,7 @@ from beacon_cli.tickets import (
     Warm,
 )
 
-FORM = 1
+FORM = 2
 """The form of the store. One with a higher number is refused and left untouched."""
 _SCRIPTS = ("tables.lua", "granting.lua", "store.lua", "reading.lua")
 T = TypeVar("T")
@@ -62,6 +63,7 @@ def store(
     clock: Callable[[], float] | None = None,
     wall: Callable[[], float] | None = None,
     patience: float = PATIENCE,
+    log_kept: int = logbook.KEPT,
 ) -> RedisStore:
     """The queue of this name in the Redis at `url`, which is made if there is none.
 
@@ -71,11 +73,12 @@ def store(
         clock: seconds, in place of the server's clock; for tests.
         wall: seconds since the epoch, for people, in place of the server's; for tests.
         patience: seconds to wait for a connection, and for each answer.
+        log_kept: how many entries of the log are there at least, see `logbook`.
 
     Raises:
         StoreError: it cannot be reached, evicts keys, is a replica, or was written by a newer beacon.
     """
-    made = RedisStore(Link(url, patience), queue=queue, clock=clock, wall=wall)
+    made = RedisStore(Link(url, patience), Script(_source(log_kept)), queue=queue, clock=clock, wall=wall)
     try:
         made.prepare()
     except BaseException:
@@ -84,11 +87,12 @@ def store(
     return made
 
 
-def _source() -> str:
+def _source(log_kept: int) -> str:
     """The script: what it shares with the other stores, then its parts."""
     steps = ", ".join(f"{priority} = {step}" for priority, step in STEPS.items())
     shared = (
         f"local POISON, KEPT_SERVICES, HOUR, FORM = {POISON}, {KEPT_SERVICES}, {usage.HOUR:.0f}, {FORM}",
+        f"local QUIET, KEPT_LOG = {granting.QUIET}, {log_kept}",
         f"local STEPS = {{ {steps} }}",
         f"local DEFAULT_CAPS = [[{msgspec.json.encode(Caps()).decode()}]]",
     )
@@ -97,7 +101,10 @@ def _source() -> str:
 
 
 class _Rest(msgspec.Struct, frozen=True):
-    """What a snapshot has beside tickets. `times`: ids and when they expire by now, by turns."""
+    """What a snapshot has beside tickets.
+
+    `times`: ids and when they expire by now, by turns; `waits`: how many wait, where not all are given.
+    """
 
     at: float
     now: float
@@ -105,6 +112,7 @@ class _Rest(msgspec.Struct, frozen=True):
     warm: tuple[Warm, ...]
     tallies: dict[str, Tally]
     times: tuple[list[str], ...]
+    waits: dict[str, int]
 
     def expires(self) -> dict[int, float]:
         """When each ticket expires; its record has the time as of its last change."""
@@ -126,11 +134,13 @@ def _snapshot(answer: list[bytes]) -> Snapshot:
     }
     active = tickets.pop("", [])
     names = {*rest.tallies, *tickets} | {each.region for each in active} | {each.region for each in rest.warm}
+    waiting = {name: tuple(each for each in tickets.get(name, ()) if each.expires >= rest.now) for name in names}
     lines = {
         name: RegionLine(
             region=name,
             active=tuple(each for each in active if each.region == name),
-            waiting=tuple(each for each in tickets.get(name, ()) if each.expires >= rest.now),
+            waiting=waiting[name],
+            more=rest.waits.get(name, len(waiting[name])) - len(waiting[name]),
             warm=tuple(each for each in rest.warm if each.region == name),
             **msgspec.structs.asdict(rest.tallies.get(name, Tally())),
         )
@@ -149,6 +159,7 @@ class RedisStore:
     def __init__(
         self,
         link: Link,
+        script: Script,
         *,
         queue: str,
         clock: Callable[[], float] | None,
@@ -158,7 +169,7 @@ class RedisStore:
         self._prefix = f"beacon:{{{queue}}}:"
         self._clock = clock
         self._wall = wall
-        self._script = Script(_source())
+        self._script = script
         self.warnings: tuple[str, ...] = ()
 
     def prepare(self) -> None:
@@ -173,6 +184,10 @@ class RedisStore:
     def close(self) -> None:
         """See `ports.Store.close`."""
         self._link.close()
+
+    def begin(self) -> bool:
+        """See `ports.Store.begin`."""
+        return self._ask(bool, "begin")
 
     def agree(self, caps: Caps) -> Caps:
         """See `ports.Store.agree`."""
@@ -212,7 +227,12 @@ class RedisStore:
 
     def hold(self, ticket: int, token: int, pools: Mapping[str, int]) -> bool:
         """See `ports.Store.hold`."""
-        return self._ask(bool, "hold", {"ticket": ticket, "token": token, "pools": dict(pools)})
+        answer = self._call("hold", {"ticket": ticket, "token": token, "pools": dict(pools)})
+        with self._link.explained():
+            held = msgspec.json.decode(answer, type=bool | str)
+        if isinstance(held, str):
+            raise QueueError(held)
+        return held
 
     def note(
         self,
@@ -223,6 +243,7 @@ class RedisStore:
         ended: Collection[str] = (),
         question: str | None = None,
         working: Collection[str] | None = None,
+        progressed: bool = False,
     ) -> bool:
         """See `ports.Store.note`."""
         said = {
@@ -232,6 +253,7 @@ class RedisStore:
             "ended": list(ended),
             "question": question,
             "working": None if working is None else list(working),
+            "progressed": progressed,
         }
         return self._ask(bool, "note", said)
 
@@ -249,6 +271,10 @@ class RedisStore:
         # What a model said may hold lone surrogates, which json alone can write.
         failures = json.dumps(msgspec.to_builtins(part.failures)).encode()
         return self._ask(bool, "leave", said, service, failures)
+
+    def abandon(self, ticket: int, token: int) -> bool:
+        """See `ports.Store.abandon`."""
+        return self._ask(bool, "abandon", {"ticket": ticket, "token": token})
 
     def cancel(self, run_id: str, region: str | None, by: str) -> tuple[str, ...]:
         """See `ports.Store.cancel`."""
@@ -291,18 +317,23 @@ class RedisStore:
             aside[run_id] = (*aside.get(run_id, ()), region)
         return aside
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, most: int | None = None) -> Snapshot:
         """See `ports.Store.snapshot`."""
-        answer = self._call("snapshot")
+        answer = self._call("snapshot", {} if most is None else {"most": most})
         with self._link.explained():
             return _snapshot(answer)
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """See `ports.Store.log`."""
-        self._call("hello")
-        with self._link.explained():
-            lines = self._link.lines(f"{self._prefix}log", since)
-            return list(map(msgspec.json.Decoder(LogEntry).decode, lines))
+        decode = msgspec.json.Decoder(LogEntry).decode
+        while True:
+            forgotten = self._ask(int, "forgotten")
+            with self._link.explained():
+                lines = self._link.lines(f"{self._prefix}log", max(since - forgotten, 0))
+                entries = list(map(decode, lines))
+            numbers = range(max(since, forgotten) + 1, max(since, forgotten) + 1 + len(entries))
+            if all(each.seq == number for each, number in zip(entries, numbers, strict=True)):
+                return entries  # else the log lost its beginning while it was read
 
     def _ask(self, kind: type[T], operation: str, arguments: Any = None, *kept: bytes) -> T:
         answer = self._call(operation, arguments, *kept)

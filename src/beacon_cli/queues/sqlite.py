@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from beacon_cli.errors import StoreError
-from beacon_cli.queues import places
+from beacon_cli.queues import logbook, places
 from beacon_cli.queues.clocks import ticking
 from beacon_cli.queues.tabled import TabledStore
 from beacon_cli.queues.tables import Tally
@@ -33,12 +33,12 @@ _REMEDIES = (
     ("SQLITE_IOERR", ": no more room for it, or a disk that fails"),
     ("SQLITE_READONLY", ": make it writable, or set BEACON_HOME to a folder that is"),
     ("SQLITE_BUSY", ": another process has held it for long; see whether one is stopped"),
-    ("SQLITE_CORRUPT", ": when nothing runs it may be deleted"),
-    ("SQLITE_NOTADB", ": when nothing runs it may be deleted"),
+    ("SQLITE_CORRUPT", ": when nothing runs it may be deleted; then: beacon queue begin"),
+    ("SQLITE_NOTADB", ": when nothing runs it may be deleted; then: beacon queue begin"),
 )
 """What helps, by the beginning of SQLite's name of an error."""
 
-VERSION = 1
+VERSION = 2
 """The form of the file. A file with a higher number is refused and left untouched."""
 
 _PATIENCE = 10.0
@@ -57,24 +57,45 @@ CREATE INDEX tickets_user ON tickets (user);
 CREATE INDEX tickets_holder ON tickets (holder);
 CREATE TABLE tallies (region TEXT PRIMARY KEY, record BLOB) WITHOUT ROWID;
 CREATE TABLE warm (region TEXT, pool TEXT, record BLOB, PRIMARY KEY (region, pool)) WITHOUT ROWID;
-CREATE TABLE lost (run_id TEXT, region TEXT, count INTEGER, PRIMARY KEY (run_id, region)) WITHOUT ROWID;
+CREATE TABLE lost (run_id TEXT, region TEXT, holder TEXT);
+CREATE INDEX lost_run ON lost (run_id, region);
 CREATE TABLE failures (run_id TEXT, region TEXT, execution TEXT, at REAL, record BLOB);
 CREATE INDEX failures_run ON failures (run_id, region);
 CREATE TABLE asked (user TEXT, at REAL, executions INTEGER);
 CREATE INDEX asked_user ON asked (user, at);
 CREATE TABLE log (seq INTEGER PRIMARY KEY, record BLOB);
 """
+_STEPS = {
+    1: """
+ALTER TABLE lost RENAME TO counted;
+CREATE TABLE lost (run_id TEXT, region TEXT, holder TEXT);
+CREATE INDEX lost_run ON lost (run_id, region);
+WITH RECURSIVE each(run_id, region, nth) AS (
+  SELECT run_id, region, count FROM counted UNION ALL SELECT run_id, region, nth - 1 FROM each WHERE nth > 1
+) INSERT INTO lost SELECT run_id, region, 'nameless ' || nth FROM each;
+DROP TABLE counted;
+""",
+}
+"""What makes a file of the next form out of one of this form."""
 
 
 def store(
-    path: Path, *, clock: Callable[[], float] = ticking, wall: Callable[[], float] = time.time
+    path: Path,
+    *,
+    clock: Callable[[], float] = ticking,
+    wall: Callable[[], float] = time.time,
+    outlived: bool = True,
+    log_kept: int = logbook.KEPT,
 ) -> TabledStore:
     """The store in this file, which is made if there is none, readable by its owner alone.
+
+    A file that was there before and is gone was deleted: what it knew may live on, and nobody is served for a
+    while. Not so where nothing lives longer than who made it (`outlived` is false). `log_kept`: see `logbook`.
 
     Raises:
         StoreError: it cannot be made or read, is on a network file system, or was written by a newer beacon.
     """
-    return TabledStore(_SqliteTables(path), clock=clock, wall=wall)
+    return TabledStore(_SqliteTables(path, clock, outlived=outlived), clock=clock, wall=wall, log_kept=log_kept)
 
 
 @contextmanager
@@ -91,8 +112,10 @@ def _explained(path: Path) -> Iterator[None]:
 class _SqliteTables:
     """See `tables.Tables`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float], *, outlived: bool) -> None:
         self._path = path
+        self._clock = clock
+        self._outlived = outlived
         self._lock = threading.RLock()
         self._decode_ticket = msgspec.json.Decoder(Ticket).decode
         self._encode = msgspec.json.Encoder().encode
@@ -139,6 +162,13 @@ class _SqliteTables:
     def set_caps(self, caps: Caps) -> None:
         self._set_fact("caps", self._encode(caps))
 
+    def emptied(self) -> float | None:
+        kept = self._fact("emptied")
+        return None if kept is None else float(kept)
+
+    def begin(self) -> None:
+        self._base.execute("DELETE FROM facts WHERE name = 'emptied'")
+
     def number(self) -> int:
         number = int(self._fact("number") or 0) + 1
         self._set_fact("number", number)
@@ -167,6 +197,10 @@ class _SqliteTables:
 
     def waiting(self, region: str) -> Iterator[Ticket]:
         return self._tickets("WHERE is_waiting AND region = ? ORDER BY rank, id", region)
+
+    def waits(self, region: str, now: float) -> int:
+        query = "SELECT count(*) FROM tickets WHERE is_waiting AND region = ? AND expires >= ?"
+        return int(self._one(query, region, now)[0])
 
     def position(self, ticket: Ticket) -> int:
         query = "SELECT count(*) FROM tickets WHERE is_waiting AND region = ? AND (rank, id) < (?, ?)"
@@ -226,15 +260,16 @@ class _SqliteTables:
     def remove_warm(self, region: str, pool: str) -> None:
         self._base.execute("DELETE FROM warm WHERE region = ? AND pool = ?", (region, pool))
 
-    def lost(self) -> dict[tuple[str, str], int]:
-        rows = self._base.execute("SELECT run_id, region, count FROM lost")
-        return {(run_id, region): count for run_id, region, count in rows}
+    def lost(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        lost: dict[tuple[str, str], tuple[str, ...]] = {}
+        for run_id, region, holder in self._base.execute("SELECT run_id, region, holder FROM lost ORDER BY rowid"):
+            lost[run_id, region] = (*lost.get((run_id, region), ()), holder)
+        return lost
 
-    def set_lost(self, run_id: str, region: str, count: int) -> None:
-        if count:
-            self._base.execute("INSERT OR REPLACE INTO lost VALUES (?, ?, ?)", (run_id, region, count))
-        else:
-            self._base.execute("DELETE FROM lost WHERE run_id = ? AND region = ?", (run_id, region))
+    def set_lost(self, run_id: str, region: str, holders: Sequence[str]) -> None:
+        self._base.execute("DELETE FROM lost WHERE run_id = ? AND region = ?", (run_id, region))
+        rows = ((run_id, region, holder) for holder in holders)
+        self._base.executemany("INSERT INTO lost VALUES (?, ?, ?)", rows)
 
     def failures(self) -> list[FailedExecution]:
         rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution, run_id, region")
@@ -259,8 +294,20 @@ class _SqliteTables:
         decode = msgspec.json.Decoder(LogEntry).decode
         return [msgspec.structs.replace(decode(record), seq=seq) for seq, record in rows]
 
-    def append(self, entry: LogEntry) -> None:
-        self._base.execute("INSERT INTO log (record) VALUES (?)", (self._encode(entry),))
+    def append(self, entry: LogEntry) -> int:
+        return int(
+            self._base.execute("INSERT INTO log (record) VALUES (?)", (self._encode(entry),)).lastrowid or 0
+        )
+
+    def forget_log(self, before: int) -> None:
+        self._base.execute("DELETE FROM log WHERE seq < ?", (before,))
+
+    def checkpoint(self) -> tuple[int, int]:
+        return int(self._fact("checkpoint") or 0), int(self._fact("checkpointed") or 0)
+
+    def set_checkpoint(self, first: int, last: int) -> None:
+        self._set_fact("checkpoint", first)
+        self._set_fact("checkpointed", last)
 
     def _open(self) -> None:
         """Make the tables, or see that they are of a form that is known; forget what an earlier start left."""
@@ -269,18 +316,25 @@ class _SqliteTables:
         if version > VERSION:
             raise StoreError(f"queue {self._path} was written by a newer beacon: use that one")
         with self.transaction():
-            if self._one("PRAGMA user_version")[0] == 0:
-                for statement in _SCHEMA.split(";"):
+            version = self._one("PRAGMA user_version")[0]  # another process may have been here in between
+            for script in [_SCHEMA] if version == 0 else [_STEPS[each] for each in range(version, VERSION)]:
+                for statement in script.split(";"):
                     self._base.execute(statement)
+            if version == 0 and self._outlived and places.was_known(self._path):
+                self._set_fact("emptied", self._clock())
+            if version != VERSION:
                 self._base.execute(f"PRAGMA user_version = {VERSION}")
             boot = _boot_id()
             if self._fact("boot") != boot:
                 self._set_fact("boot", boot)
                 self._forget_clock()
+        places.make_known(self._path)
 
     def _forget_clock(self) -> None:
         """The clock has begun anew: nobody who wrote here is still there, and no time in here means anything."""
         self._set_fact("entered", 0.0)
+        if self.emptied() is not None:
+            self._set_fact("emptied", self._clock())
         self._base.execute("DELETE FROM asked")
         for each in self.tickets():
             self.put(msgspec.structs.replace(each, expires=-1.0))

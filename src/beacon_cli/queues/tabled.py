@@ -13,7 +13,7 @@ import msgspec
 
 from beacon_cli import granting
 from beacon_cli.errors import QueueError
-from beacon_cli.queues import usage
+from beacon_cli.queues import logbook, sight, usage
 from beacon_cli.queues.tables import Tables, Tally
 from beacon_cli.tickets import (
     POISON,
@@ -30,7 +30,6 @@ from beacon_cli.tickets import (
     Order,
     Part,
     Refused,
-    RegionLine,
     Request,
     Service,
     Snapshot,
@@ -46,16 +45,34 @@ KEPT_SERVICES = 100
 
 
 class TabledStore:
-    """See `ports.Store`. `clock` is the store's own, `wall` gives the times for people; both in seconds."""
+    """See `ports.Store`. `clock` is the store's own, `wall` gives the times for people; both in seconds.
 
-    def __init__(self, tables: Tables, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+    `log_kept` is how many entries of the log are there at least, see `logbook`.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        log_kept: int = logbook.KEPT,
+    ) -> None:
         self._tables = tables
+        self._log = logbook.Logbook(tables, wall, log_kept)
         self._clock = clock
         self._wall = wall
 
     def close(self) -> None:
         """See `ports.Store.close`."""
         self._tables.close()
+
+    def begin(self) -> bool:
+        """See `ports.Store.begin`."""
+        with self._tables.transaction():
+            was_waiting = self._tables.emptied() is not None
+            self._tables.begin()
+            return was_waiting
 
     def agree(self, caps: Caps) -> Caps:
         """See `ports.Store.agree`."""
@@ -83,10 +100,13 @@ class TabledStore:
             mine = next(iter(self._tables.tickets(run_id=request.run_id, region=request.region)), None)
             if mine is not None and mine.holder == request.holder and mine.state is not TicketState.RECLAIMING:
                 return Entered(mine.id, mine.token)
+            self._found_alive(request)
             if mine is not None and mine.state is TicketState.HOLDING:
+                if request.executions < mine.executions:
+                    self._tables.set_lost(mine.run_id, mine.region, ())
                 self._lose(mine)
-            lost = self._tables.lost().get((request.run_id, request.region), 0)
-            if reason := granting.refusal(caps, request, lost):
+            lost = self._lost(request.run_id, request.region)
+            if reason := granting.refusal(caps, request, len(lost)):
                 if mine is not None:
                     self._let_die(mine, reason)
                 return Refused(reason)
@@ -111,7 +131,7 @@ class TabledStore:
             if mine.cancelled_by:
                 self._remove(mine, LogKind.LEFT, {}, detail="cancelled")
                 return Unknown(mine.cancelled_by)
-            verdict = self._scene().judge(mine, self._tables.waited_in())
+            verdict = sight.judge(self._tables, mine, self._clock())
             if isinstance(verdict, Waiting):
                 return verdict
             return self._grant(mine, verdict)
@@ -132,7 +152,9 @@ class TabledStore:
             mine = self._lease(ticket, token)
             if mine is None:
                 return False
-            self._tell_of(LogKind.POOLS, self._put(mine, pools=dict(pools)))
+            if reason := granting.excess(mine, pools):
+                raise QueueError(reason)
+            self._log.tell_of(LogKind.POOLS, self._put(mine, pools=dict(pools)))
             return True
 
     def note(
@@ -144,6 +166,7 @@ class TabledStore:
         ended: Collection[str] = (),
         question: str | None = None,
         working: Collection[str] | None = None,
+        progressed: bool = False,
     ) -> bool:
         """See `ports.Store.note`."""
         with self._tables.transaction(durable=False):
@@ -157,6 +180,8 @@ class TabledStore:
                 question=mine.question if question is None else question,
                 working=mine.working if working is None else tuple(working),
             )
+            if progressed:
+                self._tables.set_lost(mine.run_id, mine.region, ())
             return True
 
     def leave(self, ticket: int, token: int, part: Part, warm: Mapping[str, int]) -> bool:
@@ -170,12 +195,21 @@ class TabledStore:
                 self._count(mine, part)
             return True
 
+    def abandon(self, ticket: int, token: int) -> bool:
+        """See `ports.Store.abandon`."""
+        with self._tables.transaction(durable=False):
+            mine = self._lease(ticket, token)
+            if mine is None:
+                return False
+            self._let_die(self._put(mine, worker=""), "")
+            return True
+
     def cancel(self, run_id: str, region: str | None, by: str) -> tuple[str, ...]:
         """See `ports.Store.cancel`."""
         with self._tables.transaction():
             found = [each for each in self._tables.tickets(run_id=run_id) if region in {None, each.region}]
             for each in found:
-                self._tell_of(LogKind.CANCELLED, self._put(each, cancelled_by=by), detail=by)
+                self._log.tell_of(LogKind.CANCELLED, self._put(each, cancelled_by=by), detail=by)
             return tuple(sorted(each.region for each in found))
 
     def pause(self, region: str, *, paused: bool) -> None:
@@ -183,7 +217,7 @@ class TabledStore:
         with self._tables.transaction():
             tally = self._tables.tally(region)
             self._tables.put_tally(region, msgspec.structs.replace(tally, paused=paused))
-            self._tell(LogKind.PAUSED if paused else LogKind.UNPAUSED, region=region)
+            self._log.tell(LogKind.PAUSED if paused else LogKind.UNPAUSED, region=region)
 
     def reclaim(self, ticket: int, holder: str) -> Ticket | None:
         """See `ports.Store.reclaim`."""
@@ -196,7 +230,7 @@ class TabledStore:
                 return None
             expires = now + self._caps().lease_seconds
             dead = self._put(dead, state=TicketState.RECLAIMING, holder=holder, expires=expires)
-            self._tell_of(LogKind.RECLAIMING, dead)
+            self._log.tell_of(LogKind.RECLAIMING, dead)
             return dead
 
     def reclaimed(self, ticket: int, holder: str, warm: Mapping[str, int]) -> bool:
@@ -214,16 +248,16 @@ class TabledStore:
         with self._tables.transaction():
             if idle in self._tables.warm():
                 self._tables.remove_warm(idle.region, idle.pool)
-                self._tell(LogKind.WARM_GONE, region=idle.region, warm={idle.pool: idle.gpus})
+                self._log.tell(LogKind.WARM_GONE, region=idle.region, warm={idle.pool: idle.gpus})
 
     def release(self, run_id: str) -> bool:
         """See `ports.Store.release`."""
         with self._tables.transaction():
             regions = [region for run, region in self._tables.lost() if run == run_id]
             for region in regions:
-                self._tables.set_lost(run_id, region, 0)
+                self._tables.set_lost(run_id, region, ())
             if regions:
-                self._tell(LogKind.RELEASED, run_id=run_id)
+                self._log.tell(LogKind.RELEASED, run_id=run_id)
             return bool(regions)
 
     def failures(self) -> tuple[FailedExecution, ...]:
@@ -235,27 +269,15 @@ class TabledStore:
         """See `ports.Store.set_aside`."""
         with self._tables.transaction(writes=False):
             aside: dict[str, tuple[str, ...]] = {}
-            for (run_id, region), count in sorted(self._tables.lost().items()):
-                if count >= POISON:
+            for (run_id, region), holders in sorted(self._tables.lost().items()):
+                if len(holders) >= POISON:
                     aside[run_id] = (*aside.get(run_id, ()), region)
             return aside
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, most: int | None = None) -> Snapshot:
         """See `ports.Store.snapshot`."""
         with self._tables.transaction(writes=False):
-            now, active, warm = self._clock(), self._tables.active(), self._tables.warm()
-            names = {*self._tables.tallied(), *self._tables.waited_in()}
-            names |= {each.region for each in active} | {each.region for each in warm}
-            lines = {
-                name: self._line(
-                    name,
-                    active=tuple(each for each in active if each.region == name),
-                    waiting=tuple(each for each in self._tables.waiting(name) if each.expires >= now),
-                    warm=tuple(each for each in warm if each.region == name),
-                )
-                for name in sorted(names)
-            }
-            return Snapshot(at=self._wall(), now=now, caps=self._caps(), regions=lines)
+            return sight.snapshot(self._tables, now=self._clock(), at=self._wall(), most=most)
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """See `ports.Store.log`."""
@@ -263,36 +285,11 @@ class TabledStore:
             return self._tables.log(since)
 
     def _caps(self) -> Caps:
-        return self._tables.caps() or Caps()
+        return sight.caps(self._tables)
 
     def _set_caps(self, caps: Caps) -> None:
         self._tables.set_caps(caps)
-        self._tell(LogKind.CAPS, caps=caps)
-
-    def _line(
-        self, name: str, *, active: tuple[Ticket, ...], waiting: tuple[Ticket, ...], warm: tuple[Warm, ...]
-    ) -> RegionLine:
-        tally = msgspec.structs.asdict(self._tables.tally(name))
-        return RegionLine(region=name, active=active, waiting=waiting, warm=warm, **tally)
-
-    def _scene(self) -> granting.Scene:
-        return granting.Scene(
-            caps=self._caps(),
-            now=self._clock(),
-            active=self._tables.active(),
-            warm=self._tables.warm(),
-            paused=frozenset(each for each in self._tables.tallied() if self._tables.tally(each).paused),
-            waiting=self._tables.waiting,
-            position=self._tables.position,
-            held=self._held,
-        )
-
-    def _held(self, ticket: Ticket) -> str:
-        caps = self._caps()
-        if caps.jobs_running is None and caps.executions_per_hour is None:
-            return ""
-        asked = self._tables.asked(ticket.user, self._clock() - usage.HOUR)
-        return usage.held(caps, ticket, self._tables.active(), asked)
+        self._log.tell(LogKind.CAPS, caps=caps)
 
     def _new(self, caps: Caps, request: Request) -> Entered:
         now = self._clock()
@@ -305,7 +302,7 @@ class TabledStore:
             at=self._wall(),
         )
         self._tables.put(ticket)
-        self._tell_of(LogKind.ENTERED, ticket)
+        self._log.tell_of(LogKind.ENTERED, ticket)
         return Entered(ticket.id)
 
     def _inherit(self, mine: Ticket, request: Request) -> Entered | NotYet:
@@ -327,8 +324,9 @@ class TabledStore:
             executions=request.executions,
             expires=self._clock() + self._caps().lease_seconds,
             cancelled_by="",
+            worker=request.holder if token else "",
         )
-        self._tell_of(LogKind.INHERITED, mine)
+        self._log.tell_of(LogKind.INHERITED, mine)
         return Entered(mine.id, token)
 
     def _let_die(self, mine: Ticket, reason: str) -> None:
@@ -336,15 +334,21 @@ class TabledStore:
         if mine.state is not TicketState.RECLAIMING:
             self._put(mine, expires=self._clock() - self._caps().lease_seconds)
         if reason:
-            self._tell_of(LogKind.SET_ASIDE, mine, detail=reason)
+            self._log.tell_of(LogKind.SET_ASIDE, mine, detail=reason)
 
     def _grant(self, mine: Ticket, passed: tuple[int, ...]) -> Granted:
         for each in self._tables.warm():
             if granting.takes_over(mine, each):
                 self._tables.remove_warm(each.region, each.pool)
-        granted = self._put(mine, state=TicketState.HOLDING, token=self._tables.number(), started_at=self._wall())
+        granted = self._put(
+            mine,
+            state=TicketState.HOLDING,
+            token=self._tables.number(),
+            started_at=self._wall(),
+            worker=mine.holder,
+        )
         self._tables.add_asked(mine.user, self._clock(), mine.executions)
-        self._tell_of(LogKind.GRANTED, granted, passed=passed)
+        self._log.tell_of(LogKind.GRANTED, granted, passed=passed)
         return Granted(granted.token)
 
     def _remove(self, ticket: Ticket, kind: LogKind, warm: Mapping[str, int], *, detail: str = "") -> None:
@@ -354,7 +358,7 @@ class TabledStore:
         before = {each.pool: each.gpus for each in self._tables.warm() if each.region == region}
         for pool, gpus in left.items():
             self._tables.put_warm(Warm(region=region, pool=pool, gpus=gpus + before.get(pool, 0), since=now))
-        self._tell_of(kind, ticket, warm=left, detail=detail)
+        self._log.tell_of(kind, ticket, warm=left, detail=detail)
 
     def _count(self, mine: Ticket, part: Part) -> None:
         tally, asked = self._tables.tally(mine.region), part.succeeded + part.failed
@@ -371,17 +375,27 @@ class TabledStore:
             ),
         )
         self._tables.put_failures(mine.run_id, mine.region, part.failures)
-        self._tables.set_lost(mine.run_id, mine.region, 0)
+        self._tables.set_lost(mine.run_id, mine.region, ())
+
+    def _lost(self, run_id: str, region: str) -> tuple[str, ...]:
+        return self._tables.lost().get((run_id, region), ())
 
     def _lose(self, ticket: Ticket) -> None:
-        lost = self._tables.lost().get((ticket.run_id, ticket.region), 0)
-        self._tables.set_lost(ticket.run_id, ticket.region, lost + 1)
+        lost = self._lost(ticket.run_id, ticket.region)
+        if ticket.worker and ticket.worker not in lost:
+            self._tables.set_lost(ticket.run_id, ticket.region, (*lost, ticket.worker))
+
+    def _found_alive(self, request: Request) -> None:
+        lost = self._lost(request.run_id, request.region)
+        if request.holder in lost:
+            left = [each for each in lost if each != request.holder]
+            self._tables.set_lost(request.run_id, request.region, left)
 
     def _sweep(self) -> None:
         """Take away what waits and was not renewed in time."""
         for each in self._tables.overdue(self._clock()):
             self._tables.remove(each.id)
-            self._tell_of(LogKind.EXPIRED, each)
+            self._log.tell_of(LogKind.EXPIRED, each)
 
     def _lease(self, ticket: int, token: int) -> Ticket | None:
         mine = self._tables.ticket(ticket)
@@ -391,9 +405,3 @@ class TabledStore:
         changed = msgspec.structs.replace(ticket, **changes)
         self._tables.put(changed)
         return changed
-
-    def _tell_of(self, kind: LogKind, ticket: Ticket, **more: Any) -> None:
-        self._tell(kind, **granting.told(ticket), **more)
-
-    def _tell(self, kind: LogKind, **more: Any) -> None:
-        self._tables.append(LogEntry(seq=0, at=self._wall(), kind=kind, **more))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -40,6 +40,12 @@ class Tables(Protocol):
     def set_caps(self, caps: Caps) -> None:
         """Set the caps."""
 
+    def emptied(self) -> float | None:
+        """When the tables were found without what had been in them; None: nothing was lost that matters still."""
+
+    def begin(self) -> None:
+        """Nothing was lost that matters still."""
+
     def number(self) -> int:
         """The next number, higher than every one before."""
 
@@ -60,6 +66,9 @@ class Tables(Protocol):
 
     def waiting(self, region: str) -> Iterator[Ticket]:
         """Those that wait in a region and are not cancelled, in their order."""
+
+    def waits(self, region: str, now: float) -> int:
+        """How many wait in a region, are not cancelled and were renewed in time."""
 
     def position(self, ticket: Ticket) -> int:
         """The place of one of them, from 1."""
@@ -91,11 +100,11 @@ class Tables(Protocol):
     def remove_warm(self, region: str, pool: str) -> None:
         """Forget a warm pool."""
 
-    def lost(self) -> dict[tuple[str, str], int]:
-        """How many holders each run (by id) has lost in each region."""
+    def lost(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The holders that each run (by id) has lost in each region, in a row."""
 
-    def set_lost(self, run_id: str, region: str, count: int) -> None:
-        """How many it has lost now."""
+    def set_lost(self, run_id: str, region: str, holders: Sequence[str]) -> None:
+        """Those that it has lost by now."""
 
     def failures(self) -> list[FailedExecution]:
         """The executions that failed for good, by time, id, run and region."""
@@ -112,5 +121,14 @@ class Tables(Protocol):
     def log(self, since: int) -> list[LogEntry]:
         """The log's entries after this number."""
 
-    def append(self, entry: LogEntry) -> None:
-        """Write an entry, which gets the next number."""
+    def append(self, entry: LogEntry) -> int:
+        """Write an entry, which gets the next number: this one."""
+
+    def forget_log(self, before: int) -> None:
+        """Forget the log's entries before this number."""
+
+    def checkpoint(self) -> tuple[int, int]:
+        """The numbers of the first and the last entry that say how everything stood; 0 if there are none yet."""
+
+    def set_checkpoint(self, first: int, last: int) -> None:
+        """Remember these numbers."""

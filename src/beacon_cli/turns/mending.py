@@ -12,9 +12,9 @@ import anyio
 from anyio import to_thread
 
 from beacon_cli.errors import StoreError
-from beacon_cli.model import Window
 from beacon_cli.ports import Containers, Executor, Store
 from beacon_cli.tickets import Warm
+from beacon_cli.turns.windows import Windows
 
 _BETWEEN_LOOKS = 0.2
 """Seconds between two looks at pools that are to become empty."""
@@ -29,12 +29,14 @@ class Mender:
     done at once, whether the holder waits still or not.
     """
 
-    def __init__(self, store: Store, holder: str, executor: Executor, containers: Containers) -> None:
+    def __init__(
+        self, store: Store, holder: str, *, executor: Executor, containers: Containers, windows: Windows
+    ) -> None:
         self._store = store
         self._holder = holder
         self._executor = executor
         self._containers = containers
-        self._windows: dict[str, Window] = {}
+        self._windows = windows
         self._duties: set[int] = set()
         self._at_work = anyio.Lock()
 
@@ -119,11 +121,9 @@ class Mender:
         """Whether a pool has no container; if it has, its window is short from now on until it is found empty."""
         standing = await self._containers.standing(pool)
         if standing is not None and standing.empty:
-            if pool in self._windows and await self._containers.rewarm(pool, self._windows[pool]):
-                del self._windows[pool]
+            with suppress(StoreError):  # what is remembered for too long does no harm
+                await self._windows.put_back(pool)
             return True
-        if standing is not None and pool not in self._windows:
-            window = await self._containers.cool(pool)
-            if window is not None:
-                self._windows[pool] = window
+        if standing is not None:
+            await self._windows.shorten(pool)
         return False

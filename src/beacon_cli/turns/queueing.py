@@ -39,10 +39,12 @@ from beacon_cli.tickets import (
     TicketState,
     Waiting,
 )
-from beacon_cli.turns.holding import LOST, HeldTurn
+from beacon_cli.turns.holding import LOST, HeldTurn, Means
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 from beacon_cli.turns.waiting import Wait
+from beacon_cli.turns.warming import Warmer
+from beacon_cli.turns.windows import Windows
 
 _HEED = 0.2
 """Seconds between two looks at what the renewals said."""
@@ -53,12 +55,17 @@ _LEAVING = 8.0
 
 
 class Claimant(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks for turns: the run, whose it is, how urgent, and the name of this process."""
+    """Who asks for turns: the run, whose it is, how urgent, and the name of this process; and what to do in them.
+
+    With `prewarm` models are warm before they are asked, with `keep_warm` a container of each lives until the end.
+    """
 
     run_id: str
     user: str
     holder: str
     priority: Priority = Priority.NORMAL
+    prewarm: bool = False
+    keep_warm: bool = False
 
 
 class Clocks(NamedTuple):
@@ -84,15 +91,20 @@ class TicketQueue:
         containers: Containers,
         caps: Caps,
         clocks: Clocks,
+        windows: Windows,
     ) -> None:
         self._store = store
         self._claimant = claimant
         self._plan = plan
+        self._executor = executor
         self._containers = containers
         self._clock = clocks.wall
         self._renewal = Renewal(store, claimant.holder, caps.lease_seconds, clocks.ticking)
-        self._mender = Mender(store, claimant.holder, executor, containers)
+        self._windows = windows
+        self._mender = Mender(store, claimant.holder, executor=executor, containers=containers, windows=windows)
         self._held: dict[str, HeldTurn] = {}
+        self._warmer: Warmer | None = None
+        self._keeper = windows if claimant.keep_warm else None
         self._standings: Standings
         self._emit: Emit
         self._group: TaskGroup
@@ -104,16 +116,27 @@ class TicketQueue:
         `emit` is told of the waiting, `standings` are the run's as they grow.
         """
         self._emit, self._standings = emit, standings
+        if self._claimant.prewarm:
+            self._warmer = Warmer(
+                self._containers,
+                self._executor,
+                emit=emit,
+                clock=self._clock,
+                limit=self._plan.spec.limits.timeout,
+            )
         self._renewal.start()
+        left = await self._windows.left()
         try:
             async with anyio.create_task_group() as self._group:
                 group = self._group
                 group.start_soon(self._heed)
                 group.start_soon(self._mender.attend)
+                group.start_soon(self._windows.mend, left)
                 yield
                 group.cancel_scope.cancel()
         finally:
             self._renewal.end()
+            await self._windows.put_all_back()
 
     def turn(
         self, region: Region, models: Sequence[Model], executions: int
@@ -124,6 +147,8 @@ class TicketQueue:
     async def handle(self, event: ev.Event, standings: Standings) -> None:
         """See `ports.Listener.handle`: what happened in a region whose turn is held here is told to the store."""
         match event:
+            case ev.Warming() | ev.Warmed() | ev.WarmingFailed():
+                await self._warming(event)
             case ev.AttemptStarted():
                 if turn := self._held.get(event.region):
                     await turn.begin(event, event.model, event.question)
@@ -140,6 +165,15 @@ class TicketQueue:
                 if turn := self._held.get(progress.region):
                     self._ended(turn, event, progress.call_id, model=progress.model, question=progress.question)
 
+    async def _warming(self, event: ev.Warming | ev.Warmed | ev.WarmingFailed) -> None:
+        turn = self._held.get(event.region)
+        if turn is None or event.call_id is None:
+            return
+        if isinstance(event, ev.Warming):
+            await turn.placed(event.call_id)
+        elif isinstance(event, ev.Warmed) or event.ended:
+            turn.settled(event.call_id)
+
     def _ended(
         self,
         turn: HeldTurn,
@@ -150,9 +184,11 @@ class TicketQueue:
         question: str,
     ) -> None:
         may_run = isinstance(event, ev.AttemptFailed | ev.AttemptCancelled) and not event.ended
-        turn.finished(event.execution, None if may_run else call_id)
-        turn.succeeded += isinstance(event, ev.AttemptSucceeded)
-        if isinstance(event, ev.AttemptFailed) and event.retry_in is None:
+        has_failed = isinstance(event, ev.AttemptFailed) and event.retry_in is None
+        has_succeeded = isinstance(event, ev.AttemptSucceeded)
+        turn.finished(event.execution, None if may_run else call_id, for_good=has_failed or has_succeeded)
+        turn.succeeded += has_succeeded
+        if isinstance(event, ev.AttemptFailed) and has_failed:
             turn.failed += 1
             kind, message = _reason(event)
             turn.failures[event.execution] = FailedExecution(
@@ -181,7 +217,8 @@ class TicketQueue:
         for region in self._plan.regions:
             if not left[region.id]:
                 continue
-            request = self._request(region, self._plan.groups(region)[0].models, left[region.id])
+            models = self._plan.groups(region)[0].models
+            request = self._request(region, models, left[region.id])
             entrance = await to_thread.run_sync(self._store.enter, request)
             reason = entrance.reason if isinstance(entrance, Refused) else ""
             if not wait and not reason:
@@ -193,8 +230,8 @@ class TicketQueue:
     async def withdraw(self) -> None:
         """Give every ticket back that has not been asked for work.
 
-        A lease under which calls may run was another process's, and was taken up for a run that did not go on: it
-        is not given back, but left to whoever reclaims it, or takes it up again.
+        A lease under which calls may run is not given back, but left to whoever reclaims it, or takes it up again:
+        its calls could not be ended, or it was another process's and the run did not go on. Nobody died of it.
 
         Raises:
             StoreError: the store failed.
@@ -205,7 +242,10 @@ class TicketQueue:
             leases = await self._leases() if any(order.token for order in orders) else {}
             for order in orders:
                 lease, warm = leases.get(order.ticket), dict[str, int]()
-                if order.state is TicketState.RECLAIMING or (lease is not None and lease.calls):
+                if order.state is TicketState.RECLAIMING:
+                    continue
+                if lease is not None and lease.calls:
+                    await to_thread.run_sync(self._store.abandon, order.ticket, order.token)
                     continue
                 if lease is not None:
                     warm = await self._left_warm(lease.pools)
@@ -231,11 +271,18 @@ class TicketQueue:
             region=region.id,
             user=self._claimant.user,
             holder=self._claimant.holder,
-            pools=self._shares(region, models),
+            pools=self._reserved(region, models),
             executions=executions,
             models=tuple(model.id for model in self._plan.models(region)),
             priority=self._claimant.priority,
         )
+
+    def _reserved(self, region: Region, models: Sequence[Model]) -> dict[str, int]:
+        """What a turn asks for that begins with these models: enough for each group of models to come."""
+        pools = self._shares(region, models)
+        most = max(sum(self._shares(region, group.models).values()) for group in self._plan.groups(region))
+        lack = most - sum(pools.values())
+        return {pool: gpus + max(lack, 0) * (place == 0) for place, (pool, gpus) in enumerate(pools.items())}
 
     def _shares(self, region: Region, models: Sequence[Model]) -> dict[str, int]:
         """The GPUs that each pool of these models may hold while they work."""
@@ -276,9 +323,7 @@ class TicketQueue:
             region=region,
             pools=pools or {},
             shares=partial(self._shares, region),
-            store=self._store,
-            mender=self._mender,
-            renewal=self._renewal,
+            means=Means(self._store, self._mender, self._renewal, self._warmer, self._keeper),
         )
         if pools is None:
             held.end(Over(LOST, final=False))
@@ -292,6 +337,7 @@ class TicketQueue:
         if held.open and not await self._mender.ended(held.open):
             self._group.start_soon(self._leave_later, held, seconds)
             return
+        await held.unkeep(held.pools)
         warm = await self._left_warm(held.pools)
         with suppress(StoreError):
             part = await to_thread.run_sync(self._part, held, seconds)
@@ -341,6 +387,7 @@ class TicketQueue:
             await anyio.sleep(_HEED)
             for held in list(self._held.values()):
                 await held.check()
+                await held.tell()
 
 
 def _reason(event: ev.AttemptFailed) -> tuple[str, str]:

@@ -1,8 +1,6 @@
 -- Who may have a turn now. The rules of beacon_cli/granting.py and queues/usage.py said again in Lua, sentence for
 -- sentence: whoever changes one changes the other. tests/contracts holds them equal, step by step.
 
-local QUIET = 1.1  -- so many times `lease_seconds` a new store serves nobody: the holders' clocks may be slower
-
 local function rank(caps, priority, entry)
   return tidy(entry + STEPS[priority] * caps.ageing)
 end
@@ -219,13 +217,21 @@ local function lack_over_all(scene, ticket)
   return nil
 end
 
--- The store is new, or its server is: leases may be out that it does not know of. Of this no other store has need.
+-- The store is new, or its server is: leases may be out that it does not know of, and containers if it is without the
+-- data of before. The first of this no other store has need of.
 local function is_quiet(scene, ticket)
-  local left = tonumber(call("HGET", META, "born")) + QUIET * scene.caps.lease_seconds - NOW
+  local leases = QUIET * scene.caps.lease_seconds
+  local emptied = call("HGET", META, "emptied")
+  local left = emptied and tonumber(emptied) + leases + scene.caps.quarantine_seconds - NOW or 0
+  if left > 0 then
+    return wait(scene, ticket, "new store", "the queue is new or has lost its data: turns are given from "
+      .. digits(math.ceil(left)) .. " s on, when no container of before can live; if none does: beacon queue begin")
+  end
+  left = tonumber(call("HGET", META, "born")) + leases - NOW
   if left <= 0 then
     return nil
   end
-  local reason = "the queue is new or its Redis was restarted: turns are given from "
+  local reason = "the Redis of the queue was restarted: turns are given from "
     .. digits(math.ceil(left)) .. " s on, when all of before have ended"
   return wait(scene, ticket, "new store", reason)
 end
@@ -254,12 +260,17 @@ local function judge(scene, ticket)
   return nil, passed_by(scene, ticket)
 end
 
+-- Why a lease may not hold pools of so many GPUs.
+local function excess(ticket, wanted)
+  return "the turn in region " .. ticket.region .. " has " .. ticket.gpus .. " GPUs, and its pools would hold " .. wanted
+end
+
 -- Why a request could never be granted, or not again after `holders` lost by its run; nil if it could be.
 local function refusal(caps, request, holders)
   local region, most = request.region, math.min(caps.gpus_per_region, caps.gpus_total)
   if holders >= POISON then
     return "run " .. request.run_id .. " is set aside in region " .. region .. ": " .. holders
-      .. " processes that carried it there died. Find out why, then: beacon queue release " .. request.run_id
+      .. " processes in a row died there with nothing done. Find out why, then: beacon queue release " .. request.run_id
   end
   if request.gpus > most then
     return "region " .. region .. " has " .. most .. " GPUs, and the job needs " .. request.gpus .. " at once"

@@ -6,13 +6,18 @@ local function leased(caps)
 end
 
 local function caps_now()
-  return without_nulls(cjson.decode(caps_kept() or DEFAULT_CAPS))
+  local caps = without_nulls(cjson.decode(caps_kept() or DEFAULT_CAPS))
+  caps.quarantine_seconds = caps.quarantine_seconds or cjson.decode(DEFAULT_CAPS).quarantine_seconds
+  return caps
 end
 
 -- A server that has never served this queue: no number may come again, and whoever has a ticket gets the time to say
--- that it is still there.
+-- that it is still there. What it knows may be of long ago, unless it writes down each change.
 local function begin_anew(server)
   local latest = tonumber(call("HGET", META, "number") or 0)
+  if call("HEXISTS", META, "server") == 0 or not string.find(call("INFO", "persistence"), "aof_enabled:1", 1, true) then
+    call("HSET", META, "emptied", digits(NOW))
+  end
   call("HSET", META, "form", FORM, "server", server, "born", digits(NOW))
   call("HSET", META, "number", digits(math.max(latest, math.floor(NOW * 10000))))
   local expires = digits(leased(caps_now()))
@@ -23,9 +28,25 @@ local function begin_anew(server)
   end
 end
 
+-- What was written in an earlier form.
+local function bring_up(form)
+  if form == 1 then  -- counts of holders, where names of them are now
+    local fields = call("HGETALL", LOST)
+    for place = 1, #fields, 2 do
+      local holders = {}
+      for nth = 1, tonumber(fields[place + 1]) do
+        holders[nth] = "nameless " .. nth
+      end
+      call("HSET", LOST, fields[place], array(holders))
+    end
+  end
+  call("HSET", META, "form", FORM)
+end
+
 -- Whether the store is one to work with; an answer to the caller if not. What is newer stays untouched.
 local function open()
-  if tonumber(call("HGET", META, "form") or FORM) > FORM then
+  local form = tonumber(call("HGET", META, "form") or FORM)
+  if form > FORM then
     return redis.error_reply("BEACON was written by a newer beacon: use that one")
   end
   if call("HLEN", TICKETS) ~= call("ZCARD", WAITS) + call("ZCARD", ACTIVE) then
@@ -34,6 +55,9 @@ local function open()
   local server = string.match(call("INFO", "server"), "run_id:(%x+)")
   if call("HGET", META, "server") ~= server then
     begin_anew(server)
+  end
+  if form < FORM then
+    bring_up(form)
   end
   return nil
 end
@@ -56,8 +80,31 @@ local function sweep()
   end
 end
 
+-- Those of these holders that are not this one.
+local function others(holders, holder)
+  local left = {}
+  for _, each in ipairs(holders) do
+    if each ~= holder then
+      left[#left + 1] = each
+    end
+  end
+  return left
+end
+
 local function lose(ticket)
-  set_lost(ticket.run_id, ticket.region, lost(ticket.run_id, ticket.region) + 1)
+  local holders = lost(ticket.run_id, ticket.region)
+  if (ticket.worker or "") ~= "" and #others(holders, ticket.worker) == #holders then
+    holders[#holders + 1] = ticket.worker
+    set_lost(ticket.run_id, ticket.region, holders)
+  end
+end
+
+local function found_alive(request)
+  local holders = lost(request.run_id, request.region)
+  local left = others(holders, request.holder)
+  if #left < #holders then
+    set_lost(request.run_id, request.region, left)
+  end
 end
 
 local function lease(id, token)
@@ -100,6 +147,7 @@ local function inherit(mine, request, caps)
   change(mine, {
     holder = request.holder, user = request.user, said = request.said, token = token, gpus = gpus, pools = pools,
     models = request.models, executions = request.executions, expires = leased(caps), cancelled_by = "",
+    worker = token > 0 and request.holder or "",
   })
   tell_of("inherited", mine)
   return says_entered(mine.id, token)
@@ -112,7 +160,7 @@ local function new(request, caps)
     said = request.said, holder = request.holder, priority = request.priority, state = "waiting",
     gpus = request.gpus, pools = request.pools, executions = request.executions, models = request.models,
     rank = rank(caps, request.priority, entry), expires = leased(caps), entered_at = WALL,
-    token = 0, calls = {}, question = "", working = {}, cancelled_by = "",
+    token = 0, calls = {}, question = "", working = {}, cancelled_by = "", worker = "",
   }
   keep(ticket)
   tell_of("entered", ticket)
@@ -125,7 +173,7 @@ local function grant(mine, passed)
       remove_warm(each.region, each.pool)
     end
   end
-  change(mine, { state = "holding", token = number(), started_at = WALL })
+  change(mine, { state = "holding", token = number(), started_at = WALL, worker = mine.holder })
   add_asked(mine.user, mine.executions)
   tell_of("granted", mine, { passed = passed })
   return cjson.encode({ "granted", mine.token })
@@ -141,13 +189,21 @@ local function count_part(mine, given, service, failures)
     add_service(mine.region, service)
   end
   put_failures(mine.run_id, mine.region, failures)
-  set_lost(mine.run_id, mine.region, 0)
+  set_lost(mine.run_id, mine.region, {})
 end
 
 local operations = {}
 
 function operations.hello()
   return "true"
+end
+
+function operations.forgotten()
+  return digits(forgotten())
+end
+
+function operations.begin()
+  return call("HDEL", META, "emptied") == 1 and "true" or "false"
 end
 
 function operations.agree(_, json)
@@ -177,10 +233,14 @@ function operations.enter(request)
   if mine and mine.holder == request.holder and mine.state ~= "reclaiming" then
     return says_entered(mine.id, mine.token)
   end
+  found_alive(request)
   if mine and mine.state == "holding" then
+    if request.executions < mine.executions then
+      set_lost(mine.run_id, mine.region, {})
+    end
     lose(mine)
   end
-  local reason = refusal(caps, request, lost(request.run_id, request.region))
+  local reason = refusal(caps, request, #lost(request.run_id, request.region))
   if reason then
     if mine then
       let_die(mine, reason, caps)
@@ -239,6 +299,13 @@ function operations.hold(given)
   if not mine then
     return "false"
   end
+  local wanted = 0
+  for _, gpus in pairs(given.pools) do
+    wanted = wanted + gpus
+  end
+  if wanted > mine.gpus then
+    return cjson.encode(excess(mine, wanted))
+  end
   tell_of("pools", change(mine, { pools = given.pools }))
   return "true"
 end
@@ -260,6 +327,19 @@ function operations.note(given)
     end
   end
   change(mine, { calls = calls, question = given.question, working = given.working })
+  if given.progressed then
+    set_lost(mine.run_id, mine.region, {})
+  end
+  return "true"
+end
+
+function operations.abandon(given)
+  local mine = lease(given.ticket, given.token)
+  if not mine then
+    return "false"
+  end
+  change(mine, { worker = "" })
+  let_die(mine, nil, caps_now())
   return "true"
 end
 
@@ -330,7 +410,7 @@ function operations.release(given)
   for _, key in ipairs(call("HKEYS", LOST)) do
     local run_id, region = unpack(cjson.decode(key))
     if run_id == given.run_id then
-      set_lost(run_id, region, 0)
+      set_lost(run_id, region, {})
       found = true
     end
   end

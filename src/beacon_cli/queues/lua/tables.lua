@@ -3,17 +3,19 @@
 -- KEYS[1] is the prefix of all keys. ARGV: the operation; the store's clock and the time for people, both empty
 -- unless a test sets them; the arguments as JSON; then what is kept word for word.
 --
---   meta            form, server (its run id), born (when this server's queue began), number, entered, caps, asked
+--   meta            form, server (its run id), born (when this server's queue began), emptied (when it was found
+--                   without its data, until somebody vouches for it), number, entered, caps, asked
 --   tickets         id → record as JSON, whose `expires` is that of its last change
 --   waits, active   ids by `expires`: of those that wait, of those that reserve GPUs; each ticket is in one of them
 --   waiting:REGION  ids by `rank`: those that wait and are not cancelled; `waited`: the regions with any
 --   run:R holder:H  ids; user:U: id → run
---   warm lost       JSON of [region, pool] → record; JSON of [run, region] → count
+--   warm lost       JSON of [region, pool] → record; JSON of [run, region] → JSON of holders
 --   failures        JSON of [run, region] → list as the holder wrote it
 --   tally:REGION services:REGION asked:USER   counts; turns of the past; executions by time; `tallied`, `paused`: regions
---   log             one record an entry, in order
+--   log             one record an entry, in order; meta has how many of its first are `forgotten`, and the numbers of
+--                   the first and the last entry that said how everything stood (`checkpoint`, `checkpointed`)
 --
--- POISON, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
+-- POISON, QUIET, KEPT_LOG, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
 -- Ids are padded to one length where they are keys or members, so that their order is that of their numbers.
 -- cjson and Lua write 14 digits of a number: times are kept in tenths of a millisecond, so that they are exact.
 
@@ -296,14 +298,14 @@ local function remove_warm(region, pool)
 end
 
 local function lost(run_id, region)
-  return tonumber(call("HGET", LOST, pair(run_id, region)) or 0)
+  return cjson.decode(call("HGET", LOST, pair(run_id, region)) or "[]")
 end
 
 local function set_lost(run_id, region, holders)
-  if holders == 0 then
+  if #holders == 0 then
     call("HDEL", LOST, pair(run_id, region))
   else
-    call("HSET", LOST, pair(run_id, region), holders)
+    call("HSET", LOST, pair(run_id, region), array(holders))
   end
 end
 
@@ -332,9 +334,13 @@ end
 
 -- The log ----------------------------------------------------------------------------------------------------------
 
--- `lists` and `objects` are left out where they are empty.
-local function tell(kind, entry, objects, lists, raw_caps)
-  entry.seq, entry.kind, entry.at = call("LLEN", LOG) + 1, kind, WALL
+local function forgotten()
+  return tonumber(call("HGET", META, "forgotten") or 0)
+end
+
+-- `lists` and `objects` are left out where they are empty. Gives the entry's number.
+local function append(kind, entry, objects, lists, raw_caps)
+  entry.seq, entry.kind, entry.at = forgotten() + call("LLEN", LOG) + 1, kind, WALL
   local json = cjson.encode(entry)
   for name, object in pairs(objects or {}) do
     if next(object) ~= nil then
@@ -347,10 +353,10 @@ local function tell(kind, entry, objects, lists, raw_caps)
     end
   end
   call("RPUSH", LOG, raw_caps and with(json, "caps", raw_caps) or json)
+  return entry.seq
 end
 
-local function tell_of(kind, ticket, more)
-  more = more or {}
+local function append_of(kind, ticket, more)
   local entry = {
     region = ticket.region,
     ticket = ticket.id,
@@ -360,5 +366,43 @@ local function tell_of(kind, ticket, more)
     token = ticket.token,
     detail = more.detail,
   }
-  tell(kind, entry, { pools = ticket.pools, warm = more.warm or {} }, { passed = more.passed or {} })
+  return append(kind, entry, { pools = ticket.pools, warm = more.warm or {} }, { passed = more.passed or {} })
+end
+
+-- How everything stands, an entry each: the caps, paused regions, tickets, warm pools. Gives the last one's number.
+local function tell_standing()
+  local last = append("standing", {}, nil, nil, caps_kept())
+  local regions = call("SMEMBERS", PAUSED)
+  table.sort(regions, is_less)
+  for _, region in ipairs(regions) do
+    last = append("standing", { region = region, detail = "paused" })
+  end
+  for _, each in ipairs(tickets_by_ids(call("HKEYS", TICKETS))) do
+    last = append_of("standing", each, { detail = each.cancelled_by ~= "" and "cancelled" or nil })
+  end
+  for _, each in ipairs(warm_pools()) do
+    last = append("standing", { region = each.region }, { warm = { [each.pool] = each.gpus } })
+  end
+  return last
+end
+
+-- After every so many entries the log says how everything stands, and what came before the last such point is forgotten.
+local function look_back(number)
+  if number - tonumber(call("HGET", META, "checkpointed") or 0) < KEPT_LOG then
+    return
+  end
+  local gone = tonumber(call("HGET", META, "checkpoint") or 0) - 1 - forgotten()
+  if gone > 0 then
+    call("LTRIM", LOG, gone, -1)
+    call("HINCRBY", META, "forgotten", gone)
+  end
+  call("HSET", META, "checkpoint", number + 1, "checkpointed", tell_standing())
+end
+
+local function tell(...)
+  look_back(append(...))
+end
+
+local function tell_of(kind, ticket, more)
+  look_back(append_of(kind, ticket, more or {}))
 end
