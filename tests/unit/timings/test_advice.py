@@ -68,7 +68,7 @@ def test_keeping_warm_is_suggested_then_recommended(cold: int, word: str) -> Non
     assert word in warm.says
     assert "the journals do not say" in warm.says
     assert warm.usd_per_month == pytest.approx(0.000164 * 1.75 * THRESHOLDS["hours_a_month"].value * 3600)
-    assert warm.commands[-1] == "beacon warm --apply"
+    assert warm.commands[-1] == "beacon warm JOB --apply"
 
 
 def test_what_was_tried_is_not_advised_again() -> None:
@@ -113,7 +113,7 @@ def test_a_month_is_known_from_days(days: float, known: bool) -> None:  # noqa: 
     window = advise([facts(*samples)], RATES)[1]
     assert window.kind is Kind.WINDOW
     assert (window.usd_per_month is not None) is known
-    assert "0.48 USD after each job" in window.price
+    assert "0.43 USD after each job" in window.price
 
 
 def test_no_price_is_unknown() -> None:
