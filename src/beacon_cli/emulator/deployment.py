@@ -17,13 +17,16 @@ from beacon_cli.behaviour.timing import Asked
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
-    """One deployed app. `region` and `cloud` describe where its containers run; `formats` what its code speaks.
+    """One deployed app. It asks for the regions in `placement`; its containers run in `modal_region` of `cloud`.
+
+    `formats` is what its code speaks.
 
     With `formats` ("cbor",) the app restricts its output, as our own apps do; with ("pickle",) it is an old one.
     """
 
     name: str
     region: str
+    placement: tuple[str, ...] = ()
     modal_region: str = ""
     cloud: str = ""
     gpu: str = "T4"
@@ -33,9 +36,27 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
 
 APPS = (
-    App(name="project-beacon-hf-us", region="us", modal_region="us-east-1", cloud="CLOUD_PROVIDER_AWS"),
-    App(name="project-beacon-hf-eu", region="eu", modal_region="europe-west4-a", cloud="CLOUD_PROVIDER_GCP"),
-    App(name="project-beacon-hf-apac", region="asia", modal_region="ap-northeast-1", cloud="CLOUD_PROVIDER_AWS"),
+    App(
+        name="project-beacon-hf-us",
+        region="us",
+        placement=("us-east", "us-west"),
+        modal_region="us-east-1",
+        cloud="CLOUD_PROVIDER_AWS",
+    ),
+    App(
+        name="project-beacon-hf-eu",
+        region="eu",
+        placement=("eu-west", "eu-north"),
+        modal_region="europe-west4-a",
+        cloud="CLOUD_PROVIDER_GCP",
+    ),
+    App(
+        name="project-beacon-hf-apac",
+        region="asia",
+        placement=("ap-southeast", "ap-northeast"),
+        modal_region="ap-northeast-1",
+        cloud="CLOUD_PROVIDER_AWS",
+    ),
 )
 
 

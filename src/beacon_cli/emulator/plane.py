@@ -158,7 +158,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
             function_name=tag,
             resources=api_pb2.Resources(gpu_config=api_pb2.GPUConfig(gpu_type=app.gpu, count=app.gpus)),
             timeout_secs=int(app.timeout),
-            scheduler_placement=api_pb2.SchedulerPlacement(regions=[app.modal_region] if app.modal_region else []),
+            scheduler_placement=api_pb2.SchedulerPlacement(regions=app.placement),
             autoscaler_settings=autoscaler_settings(self._provider.scaling(base)),
         )
         ranked = [api_pb2.FunctionData.RankedFunction(rank=0, function=function)]
