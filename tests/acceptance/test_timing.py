@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.acceptance.conftest import Beacon
 
-FAST = ("--rehearse", "--speed", "100", "-q", "--limit", "2")
+FAST = ("--rehearse", "--speed", "100", "-q", "--limit", "2", "--no-prewarm")
 
 
 @pytest.fixture
@@ -53,6 +53,18 @@ def test_the_summary_says_where_the_time_went(beacon: Beacon, job: Path) -> None
     """The end of a run names each region's share of cold starts."""
     shown = beacon("run", job, *FAST)
     assert "eu cold starts took" in shown.stdout
+
+
+def test_what_was_woken_first_is_said(beacon: Beacon, job: Path) -> None:
+    """A run that wakes its containers first says how long that took, and counts it in no answer's time."""
+    shown = beacon("run", job, *FAST[:-1])
+    assert "eu was warmed in" in shown.stdout
+    said = read(beacon, "show", "--timing")
+    assert all(each["seconds"]["warming"] >= 30 for each in said["executions"])
+    assert all(each["own_seconds"] < 30 for each in said["executions"])
+    found = read(beacon, "metrics", "--rehearsals")["all"]
+    assert (found["cold"], found["woken"], found["start_seconds"]["n"]) == (0, 9, 9)
+    assert sum(each["gpu_seconds"]["cold"] for each in read(beacon, "show", "--cost")["usages"]) > 9 * 30
 
 
 def test_metrics_count_warm_and_cold(rehearsed: Beacon) -> None:
