@@ -24,6 +24,7 @@ def advice(found: Sequence[Advice], rates: Rates, remarks: Sequence[str], *, reh
     parts: list[RenderableType] = [Text.assemble((" REHEARSALS ", LABEL), " made-up times")] if rehearsals else []
     for region, pieces in groupby(found, key=lambda each: each.region):
         parts.append(cell(region, STRONG))
+        known = ""
         for each in pieces:
             look = _LOOKS.get(each.kind, STRONG)
             parts += [
@@ -38,11 +39,12 @@ def advice(found: Sequence[Advice], rates: Rates, remarks: Sequence[str], *, reh
     return Group(*parts)
 
 
-def _details(each: Advice) -> Table:
+def _details(each: Advice, known: str) -> Table:
+    """What stands behind a piece of advice, without numbers that are `known` from the piece before it."""
     made = Table.grid(padding=(0, 2, 0, 0))
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
-    rows = [("because", each.numbers)]
+    rows = [("because", each.numbers)] if each.numbers != known else []
     if each.gain_seconds is not None:
         rows.append(
             (

@@ -176,9 +176,10 @@ def _prewarm(facts: Facts) -> Advice:
     return Advice(
         region=facts.region,
         kind=Kind.PREWARM,
-        says=f"wake its containers before they are asked; measure again after {days:.0f} days",
+        says="wake its containers before they are asked, as a run does without --no-prewarm;"
+        f" measure again after {days:.0f} days",
         numbers=_numbers(facts),
-        commands=(f"beacon prewarm JOB --region {facts.region} --wait, or beacon run JOB without --no-prewarm",),
+        commands=(f"beacon prewarm JOB --region {facts.region} --wait",),
         gain_seconds=facts.habits.cold_seconds.mean,
         price="unknown, and small: the seconds for which they wait for the first question",
     )
