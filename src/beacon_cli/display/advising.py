@@ -29,8 +29,9 @@ def advice(found: Sequence[Advice], rates: Rates, remarks: Sequence[str], *, reh
             look = _LOOKS.get(each.kind, STRONG)
             parts += [
                 Text.assemble("  ", (each.kind.value, look), f": {each.says}", overflow="fold"),
-                _details(each),
+                _details(each, known),
             ]
+            known = each.numbers
         parts.append(Text(""))
     parts += [paragraph(remark, FAINT) for remark in remarks]
     if any(each.usd_per_month or each.price for each in found):
@@ -56,7 +57,7 @@ def _details(each: Advice, known: str) -> Table:
         rows.append(("costs", _price(each)))
     rows += [("do", command) for command in each.commands]
     for label, text in rows:
-        made.add_row(Text(f"    {label}", FAINT), paragraph(text))
+        made.add_row(Text(f"    {label:<7}", FAINT), paragraph(text))
     return made
 
 
