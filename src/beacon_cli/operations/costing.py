@@ -36,9 +36,9 @@ def show(name: str, *, rates: Path | None, window: float = WINDOW, as_json: bool
     folder = home.find(name) if name else home.latest()
     fold, costs = Waterfalls(), Costs()
     for event in replay.read(folder.journal):
-        ended = fold.apply(event)
-        if ended is not None:
-            costs.add(*ended)
+        told = fold.apply(event)
+        if told is not None:
+            costs.add(*told)
     run = fold.run
     if run is None:
         raise UsageError(f"run {folder.run_id} never began; it cost nothing")
