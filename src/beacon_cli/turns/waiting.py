@@ -14,7 +14,7 @@ from beacon_cli import events as ev
 from beacon_cli import forecast
 from beacon_cli.errors import StoreError
 from beacon_cli.ports import Emit, Over, Store
-from beacon_cli.tickets import Entered, Granted, NotYet, Refused, Request, Unknown, Waiting
+from beacon_cli.tickets import Caps, Entered, Granted, NotYet, Refused, Request, Unknown, Waiting
 from beacon_cli.turns.mending import Mender
 
 FIRST_POLL = 0.05
@@ -30,13 +30,21 @@ _Answer = TypeVar("_Answer")
 
 
 class Wait:
-    """One region's wait. `clock` is seconds since the epoch."""
+    """One region's wait. `caps` are the workspace's; `clock` is seconds since the epoch."""
 
     def __init__(
-        self, store: Store, request: Request, *, mender: Mender, emit: Emit, clock: Callable[[], float]
+        self,
+        store: Store,
+        request: Request,
+        *,
+        caps: Caps,
+        mender: Mender,
+        emit: Emit,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._request = request
+        self._caps = caps
         self._mender = mender
         self._emit = emit
         self._clock = clock
@@ -51,6 +59,9 @@ class Wait:
             StoreError: the store failed, and did not come back within a minute.
         """
         while True:
+            # A store that lost its data while we waited knows no caps any more.
+            if await self._asked(partial(self._store.agree, self._caps)) != self._caps:
+                return Over("the queue has other caps by now: beacon queue caps shows them", final=True)
             entrance = await self._asked(partial(self._store.enter, self._request))
             match entrance:
                 case Refused(reason):
