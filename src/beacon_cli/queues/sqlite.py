@@ -28,15 +28,15 @@ from beacon_cli.queues.tabled import TabledStore
 from beacon_cli.queues.tables import Tally
 from beacon_cli.tickets import Caps, FailedExecution, LogEntry, Ticket, TicketState, Warm
 
+_HELD = (
+    ": another process has held it for long; if `ps -eo pid,stat,args` shows a beacon that is stopped (T),"
+    " let it go on (kill -CONT PID) or end it"
+)
 _REMEDIES = (
     ("SQLITE_FULL", ": no space left on device; free some space"),
     ("SQLITE_IOERR", ": no more room for it, or a disk that fails"),
     ("SQLITE_READONLY", ": make it writable, or set BEACON_HOME to a folder that is"),
-    (
-        "SQLITE_BUSY",
-        ": another process has held it for long; if `ps -eo pid,stat,args` shows a beacon that is stopped"
-        + " (T), let it go on (kill -CONT PID) or end it",
-    ),
+    ("SQLITE_BUSY", _HELD),
     ("SQLITE_CORRUPT", ": when nothing runs it may be deleted; then: beacon queue begin"),
     ("SQLITE_NOTADB", ": when nothing runs it may be deleted; then: beacon queue begin"),
 )
