@@ -15,12 +15,14 @@ from anyio import CancelScope, CapacityLimiter, get_cancelled_exc_class
 
 from beacon_cli import events as ev
 from beacon_cli import policy
+from beacon_cli.lineup import Lineup
 from beacon_cli.model import (
     Cancelled,
     Decision,
     ErrorKind,
     Execution,
     Failed,
+    Model,
     Outcome,
     Region,
     Retry,
@@ -207,18 +209,52 @@ class _RegionWork:
         return over
 
     async def _group(self, group: Group) -> None:
-        plan = self._crew.plan
-        if plan.spec.schedule is Schedule.LANES:
-            async with anyio.create_task_group() as lanes:
-                for lane in plan.lanes(self._region, group):
-                    lanes.start_soon(self._lane, lane)
-            return
-        for wave in plan.waves(self._region, group):
+        """Each model through the group's questions; one whose container is still starting holds no other."""
+        models = group.models
+        if self._turn.prewarms:
+            models = tuple(model for model in models if self._has_work(group, model))
+        async with anyio.create_task_group() as tasks:
+            if self._crew.plan.spec.schedule is Schedule.LANES:
+                for model in models:
+                    tasks.start_soon(self._lanes, group, model)
+                return
+            line = Lineup(models, late=models if self._turn.prewarms else ())
+            if self._turn.prewarms:
+                for model in models:
+                    tasks.start_soon(self._join, line, group, model)
+            await self._in_step(line, group)
+
+    async def _in_step(self, line: Lineup, group: Group) -> None:
+        """Question by question, all models that are in step by then."""
+        for wave in self._crew.plan.waves(self._region, group):
+            present = await line.next()
             if self._given_up.is_set():
                 return
             async with anyio.create_task_group() as fan:
                 for execution in wave:
-                    fan.start_soon(self._execution, execution)
+                    if execution.model.id in present:
+                        fan.start_soon(self._execution, execution)
+
+    async def _join(self, line: Lineup, group: Group, model: Model) -> None:
+        """Once the model is warm, catch up with those that were warm before it, then go on with them."""
+        await self._turn.warm(model)
+        for done, execution in enumerate(self._crew.plan.lane(self._region, group, model)):
+            if line.joins(model, done) or self._given_up.is_set():
+                return
+            await self._execution(execution)
+
+    async def _lanes(self, group: Group, model: Model) -> None:
+        """One model by itself, with as many questions in flight as the job allows."""
+        if self._turn.prewarms:
+            await self._turn.warm(model)
+        lane = self._crew.plan.lane(self._region, group, model)
+        async with anyio.create_task_group() as lanes:
+            for _ in range(self._crew.plan.spec.in_flight):
+                lanes.start_soon(self._lane, lane)  # one iterator: each execution comes out of it once
+
+    def _has_work(self, group: Group, model: Model) -> bool:
+        lane = self._crew.plan.lane(self._region, group, model)
+        return any(pending(self._crew.past, execution.id) is not None for execution in lane)
 
     async def _lane(self, lane: Iterator[Execution]) -> None:
         for execution in lane:

@@ -33,7 +33,8 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     `planned` counts the executions of each region (by id), `fingerprint` is the hash of sampling and
     target, which must match when the run is resumed, `design` that of what will be asked of the answers (empty in
     journals of before there was one). `job_file` is where the job came from, with `selection`
-    the part of it that was asked for: so a resumed run can tell what changed since.
+    the part of it that was asked for: so a resumed run can tell what changed since. `speed` is how many times
+    faster than life the provider was played, 1 for a real one (None in journals of before it was kept).
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     job_file: str = ""
     selection: Selection = Selection()
     design: str = ""
+    speed: float | None = None
     schema: int = SCHEMA
 
 
@@ -52,7 +54,7 @@ class RunResumed(_Event, frozen=True, kw_only=True):
     """The run goes on in another process, with what is pending.
 
     `spec` and `planned` are as they are now: an amended job has more. With `again` what failed or was skipped
-    is asked again too.
+    is asked again too. `speed` is that of this process; see `RunStarted`.
     """
 
     run_id: str
@@ -60,6 +62,7 @@ class RunResumed(_Event, frozen=True, kw_only=True):
     planned: dict[str, int]
     beacon: str
     again: bool = False
+    speed: float | None = None
     schema: int = SCHEMA
 
 
@@ -92,6 +95,41 @@ class TurnLost(_Event, frozen=True, kw_only=True):
     region: str
     reason: str
     final: bool = False
+
+
+class Warming(_Event, frozen=True, kw_only=True):
+    """A model's container is being started before the model is asked: by this call, which asks nothing.
+
+    `call_id` is None where it is woken by other means than a call, which nobody can end.
+    """
+
+    region: str
+    model: str
+    call_id: str | None
+
+
+class Warmed(_Event, frozen=True, kw_only=True):
+    """The container serves, `seconds` after that began. `answer` says what it said of itself, in no words."""
+
+    region: str
+    model: str
+    call_id: str | None
+    seconds: float
+    answer: Succeeded
+
+
+class WarmingFailed(_Event, frozen=True, kw_only=True):
+    """The model could not be warmed, or was not before the run stopped; its first question starts the container.
+
+    `ended` is False where the call is not known to have ended: it may still run.
+    """
+
+    region: str
+    model: str
+    call_id: str | None
+    seconds: float
+    failure: Failed | TimedOut
+    ended: bool = True
 
 
 class AttemptStarted(_Event, frozen=True, kw_only=True):
@@ -217,6 +255,9 @@ Event: TypeAlias = (
     | RegionStarted
     | TurnAwaited
     | TurnLost
+    | Warming
+    | Warmed
+    | WarmingFailed
     | AttemptStarted
     | CallPlaced
     | CallReattached

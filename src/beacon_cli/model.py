@@ -20,7 +20,8 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     """A place where executions run.
 
     `app` is the suffix of the region's Modal app (`apac` for `asia`), `place` the name that a prompt may
-    use, `modal` the regions that the app asks Modal for, `aliases` other names that mean this region.
+    use, `modal` the regions that the app asks Modal for, `aliases` other names that mean this region. `health` is
+    the address, a template, that wakes a model's container; empty: a call does.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     modal: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    health: str = ""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +135,13 @@ class DesignRule(msgspec.Struct, frozen=True, kw_only=True):
     container_starts: int | None = None
 
 
+class KeepWarm(msgspec.Struct, frozen=True, kw_only=True):
+    """When `beacon warm --apply` keeps a container of each model: in these hours, in these regions (by id)."""
+
+    hours: str
+    regions: tuple[str, ...]
+
+
 class ModalTarget(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="executor", tag="modal"
 ):
@@ -219,6 +228,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     ignore: tuple[str, ...] = ()
     analysis: Analysis | None = None
     design: DesignRule = DesignRule()
+    keep_warm: KeepWarm | None = None
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -270,6 +280,21 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
     seconds: int
     min_containers: int = 0
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """How what a pair of region and model calls is deployed; None or empty where the provider does not say.
+
+    `regions` it asks for, `gpus` by their names, `timeout` and `startup_timeout` in seconds, `concurrent` inputs
+    that one container takes at once; `window` as it is now.
+    """
+
+    regions: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
+    timeout: float | None = None
+    startup_timeout: float | None = None
+    concurrent: int = 1
+    window: Window | None = None
 
 
 class ErrorKind(StrEnum):

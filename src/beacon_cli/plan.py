@@ -6,7 +6,6 @@ Executions are generated, never stored: a plan of a hundred thousand weighs no m
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
@@ -121,14 +120,10 @@ class Plan:
                     )
                     order += len(models)
 
-    def lanes(self, region: Region, group: Group) -> Iterator[Iterator[Execution]]:
-        """A group's executions, one lane for each model, as many times as it may have questions in flight.
-
-        The same lane given several times is one iterator: each execution comes out of it once, wherever it is
-        taken next.
-        """
-        for place in range(len(group.models)):
-            yield from itertools.repeat(self._lane(region, group, place), self.spec.in_flight)
+    def lane(self, region: Region, group: Group, model: Model) -> Iterator[Execution]:
+        """A group's executions of one of its models, in order."""
+        place = group.models.index(model)
+        return (wave[place] for wave in self.waves(region, group))
 
     def executions(self) -> Iterator[Execution]:
         """Every execution: region after region, each in its order."""
@@ -168,9 +163,6 @@ class Plan:
             return in_lockstep, work
         strands = self.spec.in_flight
         return max(*(lane / strands for lane in in_lanes.values()), work / slots), work
-
-    def _lane(self, region: Region, group: Group, place: int) -> Iterator[Execution]:
-        return (wave[place] for wave in self.waves(region, group))
 
     def _count(self, region: Region) -> int:
         contexts = len(self.spec.contexts) or 1

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from beacon_cli.events import Event
-from beacon_cli.model import Execution, Model, Outcome, PoolStanding, Region, Window
+from beacon_cli.model import Deployed, Execution, Model, Outcome, PoolStanding, Region, Window
 from beacon_cli.results import Standings
 from beacon_cli.tickets import (
     Answer,
@@ -93,7 +93,8 @@ class Containers(Protocol):
     a key: text that says everything needed to find the pool again from another process or machine. A key may come
     from a shared store and is hostile until shown otherwise; what is no key is a pool that cannot be asked.
 
-    Nothing here raises, and each answer comes within about 10 s: a provider that cannot be asked is a value.
+    Nothing here raises: a provider that cannot be asked is a value. Each answer but that of `wake` comes within
+    about 10 s.
     """
 
     def pool(self, region: Region, model: Model) -> str:
@@ -130,7 +131,21 @@ class Containers(Protocol):
         """
 
     async def rewarm(self, pool: str, window: Window) -> bool:
-        """Put a window back as it was. False: not known to be back."""
+        """Set a window, or put it back as it was. False: not known to hold."""
+
+    async def deployed(self, region: Region, model: Model) -> Deployed | None:
+        """How what this pair calls is deployed. None: it is not there, or the provider could not be asked."""
+
+    async def wake(
+        self, region: Region, model: Model, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome | None:
+        """See to it that a container of the pair's pool serves, by a call that asks nothing of the model.
+
+        `placed` and `may_place` as in `Executor.attempt`; a request that has no id needs neither. Takes as long as
+        a container takes to start: the caller owns the limit, and ends the call with `Executor.cancel`.
+        `Succeeded` has an empty response, and what the container said of itself. None: nothing can be called there
+        without asking the model.
+        """
 
 
 class Over(NamedTuple):
@@ -157,6 +172,16 @@ class Turn(Protocol):
 
         Containers of models admitted before and not now may have to end for it; with `fresh` all of them do, so
         that those of these models start anew.
+        """
+
+    @property
+    def prewarms(self) -> bool:
+        """Whether models that were admitted are to be warm before they are asked."""
+
+    async def warm(self, model: Model) -> None:
+        """Return once the model's container serves, or is known not to before it is asked. Raises nothing of it.
+
+        A cancellation ends what was begun at the provider.
         """
 
 
@@ -356,4 +381,22 @@ class Display(Listener, Protocol):
         """`event` has happened and `standings` hold it. Raises nothing; waits only for a reader far behind.
 
         The same `standings` object is given each time; it is read here and between calls, never changed.
+        """
+
+
+class Deployer(Protocol):
+    """Brings the apps of files to a provider, and calls what they are prepared with."""
+
+    async def deploy(self, file: str) -> str:
+        """Deploy the app of a file; the address of its page at the provider.
+
+        Raises:
+            StartError: the file cannot be run, or the provider does not take the app; the text says why.
+        """
+
+    async def call(self, app: str, function: str) -> Any:
+        """Call a function of a deployed app without arguments; what it gave, unchecked.
+
+        Raises:
+            StartError: it cannot be called, or failed.
         """

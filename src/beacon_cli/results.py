@@ -43,11 +43,13 @@ class Standings:
 
         None where the answer did not say; no entry before the first answer.
         """
+        self.warming: dict[tuple[str, str], float] = {}
+        """For (region, model): since when its container is being started before it is asked."""
         self.cells: dict[tuple[str, str], CellStanding] = {}
         self.failures: dict[ErrorKind, FailureStanding] = {}
         """The executions that failed for good, by kind of error; timeouts count as `ErrorKind.TIMEOUT`."""
         self.open_calls: dict[str, str] = {}
-        """The calls that are not known to have ended: call id to execution id."""
+        """The calls that are not known to have ended: call id to execution id; empty for one that warms."""
         self.recovery = Recovery()
         self.interrupted: str | None = None
         self.finished: ev.RunFinished | None = None
@@ -89,6 +91,7 @@ class Standings:
         self.began_at = event.at
         self.interrupted = self.finished = None
         self.warmth.clear()
+        self.warming.clear()
         self._answered.clear()
         for name, planned in event.planned.items():
             region = self.regions.setdefault(name, RegionStanding(id=name, planned=planned))
@@ -131,6 +134,23 @@ class Standings:
             if progress.region == event.region and progress.state is State.CANCELLED:
                 self._uncount(progress)
                 progress.state = State.PENDING
+
+    def _warming(self, event: ev.Warming) -> None:
+        self.warming[event.region, event.model] = event.at
+        if event.call_id is not None:
+            self.open_calls[event.call_id] = ""
+
+    def _warmed(self, event: ev.Warmed) -> None:
+        self._end_warming(event, may_run=False)
+        self.warmth[event.region, event.model] = True
+
+    def _warming_failed(self, event: ev.WarmingFailed) -> None:
+        self._end_warming(event, may_run=not event.ended)
+
+    def _end_warming(self, event: ev.Warmed | ev.WarmingFailed, *, may_run: bool) -> None:
+        self.warming.pop((event.region, event.model), None)
+        if event.call_id is not None and not may_run:
+            self.open_calls.pop(event.call_id, None)
 
     def _attempt_started(self, event: ev.AttemptStarted) -> None:
         region = self._region(event.region)
@@ -301,6 +321,9 @@ class Standings:
         ev.RegionStarted: _region_started,
         ev.TurnAwaited: _turn_awaited,
         ev.TurnLost: _turn_lost,
+        ev.Warming: _warming,
+        ev.Warmed: _warmed,
+        ev.WarmingFailed: _warming_failed,
         ev.AttemptStarted: _attempt_started,
         ev.CallPlaced: _call_placed,
         ev.CallReattached: _call_reattached,

@@ -304,6 +304,14 @@ class Runs:
             "there is no unfinished run" if unfinished else "there is no run yet; begin with `beacon run`"
         )
 
+    def folders(self) -> list[RunFolder]:
+        """All runs there are, by their ids.
+
+        Raises:
+            StoreError: the home cannot be read.
+        """
+        return [RunFolder(self._folder / name, self._disk) for name in sorted(self._names())]
+
     def summaries(self) -> list[Summary]:
         """One for each run, the newest first.
 

@@ -17,6 +17,7 @@ in `beacon.toml`           in the environment   what it is
 `queue = "redis://…"`      BEACON_QUEUE         where the queue is kept; a file in `home` unless given
 `user = "ann"`             BEACON_USER          who takes tickets; the login name unless given
 `patterns = ["mine.toml"]`                      more patterns by which answers are read
+`[rates]`                                       what a GPU costs: see `rates`
 `[caps]`                                        the queue's other caps: see `CAPS`
 `[serve.executors.NAME]`                        an executor that a job may name: the block of a job file
 `[regions.mars]`                                a region, new or changed, with any of the keys
@@ -24,6 +25,7 @@ in `beacon.toml`           in the environment   what it is
 `place = "Mars"`                                its name in prompts; the region's id unless given
 `modal = ["mars-1"]`                            the regions that the app asks Modal for
 `aliases = ["red"]`                             other names that mean this region
+`health = "https://…{model.id}"`                an address that wakes a model's container there
 =========================  ===================  ========================================================
 
 Must not know what a job or a run is.
@@ -38,7 +40,7 @@ from typing import Any
 
 import msgspec
 
-from beacon_cli import tables
+from beacon_cli import rates, tables
 from beacon_cli.errors import Fault, SpecError
 from beacon_cli.model import JsonObject, Region
 from beacon_cli.names import RegionNames, printable, quoted, suggestion
@@ -81,7 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `regions` are all there are, `regions_off` the ids of those switched off; `queue` is the address of a Redis,
     empty for a file; `caps` has what was given of `CAPS`; `patterns` are files of the user's own patterns;
-    `executors` are the blocks that a job may name, of JSON types, their form not yet checked.
+    `executors` are the blocks that a job may name, of JSON types, their form not yet checked; `rates` has passed
+    `rates.check`.
     """
 
     home: Path
@@ -94,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     caps: dict[str, float] = {}
     executors: dict[str, JsonObject] = {}
     patterns: tuple[Path, ...] = ()
+    rates: JsonObject = {}
 
 
 def load(cwd: Path, environ: Mapping[str, str]) -> Settings:
@@ -286,6 +290,16 @@ def _address(value: Any) -> str:
     return text
 
 
+def _health(value: Any) -> str:
+    text = _label(value)
+    bare = text.replace("{model.id}", "").replace("{region.id}", "")
+    if not text.startswith(("https://", "http://")) or {"{", "}"} & set(bare):
+        raise ValueError(
+            'must be an address as "https://…/health?model={model.id}"; {region.id} may stand in it too'
+        )
+    return text
+
+
 def _caps(value: Any) -> dict[str, float]:
     if not isinstance(value, dict):
         raise ValueError("must be a table: [caps]")  # noqa: TRY004 - callers gather ValueErrors
@@ -350,6 +364,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "user": _label,
     "caps": _caps,
     "patterns": _files,
+    "rates": rates.check,
     "serve": _serve,
 }
 _REGION_READERS: dict[str, Callable[[Any], Any]] = {
@@ -357,4 +372,5 @@ _REGION_READERS: dict[str, Callable[[Any], Any]] = {
     "place": _label,
     "modal": _list_of_names,
     "aliases": _list_of_names,
+    "health": _health,
 }

@@ -18,7 +18,8 @@ from beacon_cli import settings as configuration
 from beacon_cli.errors import Fault, SpecError, UsageError
 from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import printable, quoted
-from beacon_cli.ports import Display, Executor, Store
+from beacon_cli.ports import Deployer, Display, Executor, Store
+from beacon_cli.rates import Rates, check, merged, read
 from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill
 from beacon_cli.tickets import Caps
@@ -135,6 +136,15 @@ def accuracy() -> Measured:
     return msgspec.json.decode(shipped, type=Measured)
 
 
+def rates(allowed: Settings) -> Rates:
+    """What a GPU costs: the shipped table, with what the configuration says in its place."""
+    import tomllib
+    from importlib import resources
+
+    shipped = resources.files("beacon_cli").joinpath("rates.toml").read_text(encoding="utf-8")
+    return merged(read(check(tomllib.loads(shipped))), allowed.rates)
+
+
 @contextmanager
 def emulated(
     target: ModalTarget | OpenaiTarget, cells: Iterable[tuple[Region, Model]], speed: float
@@ -157,7 +167,7 @@ def emulated(
 
     called = target.function or f"{target.cls}.{target.method}"
     if called not in deployment.PLAYED:
-        played = " and ".join(deployment.PLAYED)
+        played = ", ".join(deployment.PLAYED)
         raise UsageError(
             f"a rehearsal plays {played}; this job calls {quoted(called)}: rehearse it with --executor simulated"
         )
@@ -178,6 +188,7 @@ def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextMa
                 limits=spec.limits,
                 server_url=emulator.url if emulator else None,
                 token=emulator.token if emulator else None,
+                addresses={} if emulator else {region.id: region.health for region in spec.regions},
             )
         case OpenaiTarget() as target:
             from beacon_cli.executors.openai import OpenaiExecutor
@@ -193,6 +204,13 @@ def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextMa
             from beacon_cli.executors.simulated import SimulatedExecutor
 
             return SimulatedExecutor(spec.target, limits=spec.limits)
+
+
+def deployer() -> AbstractAsyncContextManager[Deployer]:
+    """What brings apps to Modal, with the account of this machine."""
+    from beacon_cli.executors.modal import deploying
+
+    return deploying.deployer()
 
 
 def store(allowed: Settings, *, rehearsal: bool) -> Store:

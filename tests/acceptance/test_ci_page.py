@@ -78,3 +78,13 @@ def test_what_was_cut_off_is_ended_and_kept() -> None:
     assert "state" in always[1]["with"]["path"].split()
     after = [step for step in steps("measure") if "junit.xml" in str(step)]
     assert all(step.get("if") for step in after)
+
+
+@pytest.mark.parametrize("job", ["rehearse", "measure"])
+def test_a_gate_is_held_after_the_run(job: str) -> None:
+    """Both workflows judge the answers of the run that they made, and a crossed gate turns them red."""
+    lines = scripts()[job]
+    run = next(line.split("--run-id ")[1].split()[0] for line in lines if "--run-id" in line)
+    (report,) = (line for line in lines if line.startswith("beacon report"))
+    assert report.split()[2] == run
+    assert "--fail-on" in report

@@ -21,7 +21,8 @@ class Terminal:
 
     def __init__(self, width: int, height: int) -> None:
         self._socket = f"beacon-test-{uuid.uuid4().hex[:8]}"
-        environ = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "TMUX"}}
+        foreign = {"NO_COLOR", "TMUX", "COLUMNS", "LINES"}  # the size is the terminal's own to say
+        environ = {key: value for key, value in os.environ.items() if key not in foreign}
         self._environ = {**environ, "LC_ALL": "C.UTF-8", "PS1": "$ "}
         size = ("-x", str(width), "-y", str(height))
         self._tmux("-f", os.devnull, "new-session", "-d", *size, "-c", str(ROOT), "sh")

@@ -60,5 +60,5 @@ def test_the_second_command_is_what_ci_carries_out() -> None:
     """Each step of README's second command is a line of `.ci/run`, in the same order, in a venv of CI's own."""
     steps = commands()[1].replace(".venv", ".ci/venv").split(" && ")
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert steps[-1] == "pytest"
+    assert steps[-1] == "pytest -n auto"
     assert [line for line in lines if line in steps] == steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,10 +50,10 @@ def test_a_run_is_judged_and_never_beyond_what_it_bears(beacon: Beacon, run: str
 
 
 def test_answers_from_elsewhere_are_judged(beacon: Beacon, collected: Path) -> None:
-    """Any results.jsonl of the documented form gets its verdict, marked as not planned beforehand."""
+    """Any results.jsonl of the documented form gets its verdict; neither design nor prompts are known."""
     found = json.loads(beacon("report", collected, "--json").stdout)
     (verdict,) = found["verdicts"]
-    assert (verdict["verdict"], verdict["called"]) == ("difference", "regional difference")
+    assert (verdict["verdict"], verdict["called"]) == ("difference", "difference of unknown cause")
     assert found["design"]["registered"] is False
     assert any("not fixed before the answers came" in note for note in found["notes"])
     assert found["recompute"] == f"beacon report {collected}"
@@ -153,3 +154,35 @@ def test_the_shipped_job_can_reach_a_verdict(beacon: Beacon) -> None:
     assert found["alike"]["possible"] is True
     assert found["alike"]["power"] >= 0.8
     assert found["alike"]["size"] == {"prompts": 104, "starts": 5, "groups": 2}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_half_a_report_does_not_pass_for_the_whole(
+    more: tuple[str, ...], collected: Path, environment: dict[str, str]
+) -> None:
+    """On a full disk the code is 4 and a line says why; a reader that has gone away is no error."""
+    command = [str(BEACON), "report", str(collected), *more]
+    with Path("/dev/full").open("w", encoding="ascii") as full:
+        done = subprocess.run(
+            command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 4
+    assert "no space left on device" in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = subprocess.run(command, env=environment, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (gone.returncode, gone.stderr) == (0, b"")
+
+
+def test_patterns_of_ones_own_are_told(beacon: Beacon, collected: Path, environment: dict[str, str]) -> None:
+    """Whoever changes patterns after the answers chooses what is found: a report that used them says so."""
+    home = Path(environment["BEACON_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    mine = collected.with_name("mine.toml")
+    rule = 'name = "x"\nlanguage = "en"\nkind = "hard"\nwhere = "opening"\nmatch = "answer"'
+    mine.write_text(f"[[pattern]]\n{rule}\n")
+    collected.with_name("beacon.toml").write_text('patterns = ["mine.toml"]\n')
+    done = beacon("report", collected, "--json")
+    assert any("patterns of your own too (mine.toml)" in note for note in json.loads(done.stdout)["notes"])

@@ -37,7 +37,17 @@ from beacon_cli.emulator.provider import Settings
 from beacon_cli.executors.modal import ModalExecutor
 from beacon_cli.executors.modal.pools import Handle
 from beacon_cli.executors.simulated import SimulatedExecutor
-from beacon_cli.model import Execution, ModalTarget, Model, PoolStanding, Region, SimulatedTarget, Window
+from beacon_cli.model import (
+    Execution,
+    Failed,
+    ModalTarget,
+    Model,
+    PoolStanding,
+    Region,
+    SimulatedTarget,
+    Succeeded,
+    Window,
+)
 from beacon_cli.ports import Containers
 
 pytestmark = pytest.mark.anyio
@@ -184,6 +194,61 @@ class TestStanding:
             await executor.attempt(asking(US, LLAMA), 1, Book().placed)
             for cell in ((US, QWEN), (ASIA, LLAMA)):
                 assert await executor.containers.standing(executor.containers.pool(*cell)) == EMPTY
+
+
+class TestWake:
+    """A container is there before its model is asked."""
+
+    async def test_a_call_that_asks_nothing_starts_the_container(self, tmp_path: Path) -> None:
+        """The class's container serves once the waking ends, says that it was cold, and has the first question."""
+        ledger = tmp_path / "ledger.jsonl"
+        async with opened(CLASS_FORM, ledger=ledger, timings=timing.Timings(boot=(5.0, 5.0))) as executor:
+            book = Book()
+            woken = await executor.containers.wake(US, LLAMA, book.placed)
+            assert isinstance(woken, Succeeded)
+            assert (woken.response, woken.cold_start) == ("", True)
+            assert woken.provenance["seconds"]["boot"] + woken.provenance["seconds"]["load"] == pytest.approx(5.0)
+            assert len(book.ids) == 1
+            pool = executor.containers.pool(US, LLAMA)
+            assert await executor.containers.standing(pool) == IDLE
+            answer = await executor.attempt(asking(US, LLAMA), 1, Book().placed)
+            assert isinstance(answer, Succeeded)
+            assert (answer.container, answer.cold_start) == (woken.container, False)
+        assert sum(entry["event"] == "container_up" for entry in ledgers.read(ledger)) == 1
+
+    async def test_a_warm_container_says_so(self) -> None:
+        """Woken again, it is the same container, and was warm already."""
+        async with opened(CLASS_FORM) as executor:
+            first = await executor.containers.wake(US, LLAMA, Book().placed)
+            again = await executor.containers.wake(US, LLAMA, Book().placed)
+            assert isinstance(first, Succeeded)
+            assert isinstance(again, Succeeded)
+            assert (again.container, again.cold_start) == (first.container, False)
+
+    async def test_a_function_cannot_be_woken_without_a_question(self) -> None:
+        """Nothing is called in a function's containers: there is nothing to call but the model."""
+        async with opened(FUNCTION_FORM) as executor:
+            book = Book()
+            assert await executor.containers.wake(US, LLAMA, book.placed) is None
+            assert book.ids == []
+            assert await executor.containers.standing(executor.containers.pool(US, LLAMA)) == EMPTY
+
+    async def test_the_call_that_wakes_can_be_ended(self) -> None:
+        """Who gives up waiting ends the call by its id, as any other."""
+        async with opened(CLASS_FORM, timings=NEVER) as executor:
+            book = Book()
+            with anyio.move_on_after(0.5) as waiting:
+                await executor.containers.wake(US, LLAMA, book.placed)
+            assert waiting.cancelled_caught
+            (call,) = book.ids
+            assert await executor.cancel(call)
+
+    async def test_an_app_that_is_gone_is_a_failure_of_the_provider(self) -> None:
+        """Where nobody answers, the failure is a value."""
+        async with opened(CLASS_FORM) as executor:
+            containers = executor.containers
+        woken = await containers.wake(US, LLAMA, Book().placed)
+        assert isinstance(woken, Failed)
 
 
 class TestCool:

@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from beacon_cli.evidence.corrections import benjamini_hochberg, holm
-from beacon_cli.evidence.intervals import inverted, jackknife, newcombe, welch
+from beacon_cli.evidence.intervals import inverted, jackknife, newcombe, newcombe_over, welch
 from beacon_cli.evidence.shares import wilson
 
 
@@ -129,3 +129,12 @@ def test_what_was_not_tested_takes_no_place() -> None:
     assert holm([None, 0.02, None]) == [None, 0.02, None]
     assert benjamini_hochberg([0.02, None]) == [0.02, None]
     assert holm([]) == []
+
+
+def test_newcombe_over_strata_adds_distances_as_squares() -> None:
+    """One stratum is Newcombe's own interval; of two alike the middle stays, and the reach shrinks by root two."""
+    low, high = newcombe((10, 100), (30, 100))
+    assert newcombe_over([((10, 100), (30, 100))]) == pytest.approx((low, high))
+    reach = (0.2 - low) / math.sqrt(2), (high - 0.2) / math.sqrt(2)
+    both = newcombe_over([((10, 100), (30, 100))] * 2)
+    assert both == pytest.approx((0.2 - reach[0], 0.2 + reach[1]))

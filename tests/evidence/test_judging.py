@@ -7,15 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.stories import Prefixes, found, job, row, story
+from tests.support.stories import found, job, primary, row, runs, story
 
 from beacon_cli.evidence.answers import Exclusion, Place
 from beacon_cli.evidence.design import design
-from beacon_cli.evidence.findings import Attribution, Axis, Effect, Findings, Outcome, Role
-from beacon_cli.evidence.gathering import asked, gather
-from beacon_cli.evidence.judging import Material, compared
+from beacon_cli.evidence.findings import Attribution, Axis, Outcome, Role
 from beacon_cli.evidence.registration import design_hash
-from beacon_cli.model import Analysis, Context, JsonObject, Measure, Spec
+from beacon_cli.model import Analysis, Context, JsonObject, Measure
 
 ROOT = Path(__file__).parents[2]
 STORY = """
@@ -29,11 +27,6 @@ print(msgspec.json.encode(found(story(spec, asia=0.5), spec)).decode())
 def changed(rows: list[JsonObject], value: dict[str, Any], **where: Any) -> list[JsonObject]:
     """The rows, with `value` put into those that `where` fits."""
     return [each | value if where.items() <= each.items() else each for each in rows]
-
-
-def primary(these: Findings, model: str = "m") -> Effect:
-    """The primary test of one model."""
-    return next(each for each in these.effects if each.role is Role.PRIMARY and each.model == model)
 
 
 def test_the_same_answers_give_the_same_bytes() -> None:
@@ -311,22 +304,6 @@ def test_a_design_chosen_afterwards_is_said() -> None:
     assert any("exploratory" in note for note in found(story(spec), spec, registered=False).notes)
     assert not found(story(spec), spec).notes
     assert not design(job(questions=9), design_hash(spec)).registered
-
-
-def runs(spec: Spec, first: list[JsonObject], second: list[JsonObject]) -> Findings:
-    """Two runs of one job, compared."""
-    about = Material(job="job", runs=("A", "B"), rehearsal=False, recompute="beacon compare A B", spec=spec)
-    one, other = (
-        [each | {"container": f"{name}{each['container']}"} for each in rows]
-        for name, rows in (("A", first), ("B", second))
-    )
-    known = asked(spec)
-    return compared(
-        gather(one, Prefixes(), known, by_run="A"),
-        gather(other, Prefixes(), known, by_run="B"),
-        design(spec, design_hash(spec)),
-        about,
-    )
 
 
 def test_two_runs_are_paired_on_what_both_have() -> None:

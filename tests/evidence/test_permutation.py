@@ -136,3 +136,14 @@ def test_several_questions_at_once_are_as_one_by_one() -> None:
     assert permuted(spread(values, 2, weights), ways).p == pytest.approx(
         permuted(spread(moved, 2, weights), ways).p
     )
+
+
+def test_very_many_groups_have_a_smallest_p_above_nothing() -> None:
+    """A hundred regions have more assignments than a float can count, and still no p of 0."""
+    assert 0 < smallest_p([4] * 120) < 1e-300
+
+
+def test_the_smallest_p_within_strata() -> None:
+    """Two runs with one container in each of four regions have 16 assignments, of which two are as extreme."""
+    assert smallest_p([1, 1], [1, 1], [1, 1], [1, 1]) == pytest.approx(2 / 16)
+    assert smallest_p([1, 2], [2, 1]) == pytest.approx(1 / 9)

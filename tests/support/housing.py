@@ -52,6 +52,12 @@ class Building:
         self.rewarmed: list[str] = []
         self.is_stubborn = False
         """Whether idle containers stay, whatever their window."""
+        self.boots: dict[str, float] = {}
+        """Seconds that a model's container takes to start where it is woken, by the model; never if infinite."""
+        self.woken: list[str] = []
+        """The models that were woken, in the order in which their containers served."""
+        self.windows: dict[str, Window] = {}
+        """Windows that were set, by pool."""
         self.is_deaf = False
         """Whether the provider confirms no cancellation."""
 
@@ -77,7 +83,7 @@ class Building:
 
     async def window(self, pool: str) -> Window | None:
         """See `ports.Containers.window`."""
-        return self.coolest if pool in self.cooled else Window(seconds=300)
+        return self.coolest if pool in self.cooled else self.windows.get(pool, Window(seconds=300))
 
     @property
     def coolest(self) -> Window:
@@ -90,11 +96,33 @@ class Building:
         self.let_go(pool)
         return Window(seconds=300)
 
-    async def rewarm(self, pool: str, _window: Window) -> bool:
+    async def rewarm(self, pool: str, window: Window) -> bool:
         """See `ports.Containers.rewarm`."""
         self.cooled.discard(pool)
         self.rewarmed.append(pool)
+        self.windows[pool] = window
         return True
+
+    async def wake(
+        self,
+        region: Region,
+        model: Model,
+        placed: Placed,
+        may_place: MayPlace = always,  # noqa: ARG002 - the port's form
+    ) -> Outcome | None:
+        """See `ports.Containers.wake`; the container stays."""
+        pool, call = self.pool(region, model), f"fc-wake-{region.id}-{model.id}"
+        self.begin(pool)
+        self.calls.add(call)
+        try:
+            with anyio.CancelScope(shield=True):
+                await placed(call)
+            await anyio.sleep(self.boots.get(model.id, 0.0))
+        finally:
+            self.end(pool)
+        self.calls.discard(call)
+        self.woken.append(model.id)
+        return Succeeded(response="", container=f"ta-{model.id}", cold_start=True)
 
     def pool(self, region: Region, model: Model) -> str:
         """See `ports.Containers.pool`."""
@@ -197,20 +225,20 @@ class Kept(MemoryJournal):
 
     def __init__(self) -> None:
         super().__init__()
-        self._awaited: list[tuple[type, anyio.Event]] = []
+        self._awaited: list[tuple[type, int, anyio.Event]] = []
 
     async def append(self, event: ev.Event) -> None:
         """See `ports.Journal.append`."""
         await super().append(event)
-        for kind, seen in self._awaited:
-            if isinstance(event, kind):
+        for kind, count, seen in self._awaited:
+            if len(self.of(kind)) >= count:
                 seen.set()
 
-    async def seen(self, kind: type) -> None:
-        """Return once an event of this kind has come, or is there."""
+    async def seen(self, kind: type, *, count: int = 1) -> None:
+        """Return once so many events of this kind have come, or are there."""
         event = anyio.Event()
-        self._awaited.append((kind, event))
-        if not self.of(kind):
+        self._awaited.append((kind, count, event))
+        if len(self.of(kind)) < count:
             with anyio.fail_after(10):
                 await event.wait()
 
@@ -239,6 +267,8 @@ class Runner:
                 user=more.get("user", "ann"),
                 holder=more.get("holder", f"host:{run}"),
                 priority=more.get("priority", Priority.NORMAL),
+                prewarm=more.get("prewarm", False),
+                keep_warm=more.get("keep_warm", False),
             ),
             self.plan,
             executor=executor,

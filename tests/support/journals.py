@@ -144,6 +144,19 @@ of_each_kind: dict[type, st.SearchStrategy[ev.Event]] = {
         ev.TurnAwaited, **_of_region, position=_counts, reason=texts, starts_at=st.none() | _numbers
     ),
     ev.TurnLost: st.builds(ev.TurnLost, **_of_region, reason=texts, final=st.booleans()),
+    ev.Warming: st.builds(ev.Warming, **_of_region, model=texts, call_id=st.none() | texts),
+    ev.Warmed: st.builds(
+        ev.Warmed, **_of_region, model=texts, call_id=st.none() | texts, seconds=_numbers, answer=answers
+    ),
+    ev.WarmingFailed: st.builds(
+        ev.WarmingFailed,
+        **_of_region,
+        model=texts,
+        call_id=st.none() | texts,
+        seconds=_numbers,
+        failure=failures,
+        ended=st.booleans(),
+    ),
     ev.AttemptStarted: st.builds(
         ev.AttemptStarted,
         **_of_attempt,

@@ -13,7 +13,7 @@ from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.model import ErrorKind, Execution, Failed, Model, Outcome, Region, Spec, Succeeded
 from beacon_cli.plan import Plan
-from beacon_cli.ports import MayPlace, Placed, always
+from beacon_cli.ports import MayPlace, Placed, Queue, always
 from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings, fold
 
@@ -142,7 +142,7 @@ def resumed(plan: Plan, *, again: bool = False) -> ev.RunResumed:
     return ev.RunResumed(at=0.0, run_id="r1", spec=plan.spec, planned=plan.planned, beacon="test", again=again)
 
 
-def run(
+def run(  # noqa: PLR0913 - a test says what differs
     spec: Spec,
     executor: Scripted,
     *,
@@ -152,6 +152,7 @@ def run(
     past: Iterable[ev.Event] = (),
     fail_after: int | None = None,
     backend: virtual.Backend = virtual.trio,
+    queue: Queue | None = None,
 ) -> Told:
     """Carry a spec out in virtual time: an hour takes no time.
 
@@ -173,7 +174,7 @@ def run(
             await engine.run(
                 plan,
                 past=told.standings,
-                queue=OpenQueue(),
+                queue=queue or OpenQueue(),
                 executor=executor,
                 emit=emit,
                 clock=anyio.current_time,

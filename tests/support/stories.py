@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from beacon_cli.evidence.design import design
-from beacon_cli.evidence.findings import Findings
+from beacon_cli.evidence.findings import Effect, Findings, Role
 from beacon_cli.evidence.gathering import asked, gather
-from beacon_cli.evidence.judging import Material, findings
+from beacon_cli.evidence.judging import Material, compared, findings
 from beacon_cli.evidence.readings import Kind, Reading
 from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import Analysis, JsonObject, Model, Question, SimulatedTarget, Spec
@@ -121,3 +121,24 @@ def found(rows: list[JsonObject], spec: Spec | None, *, registered: bool = True,
         }
     )
     return findings(gather(rows, Prefixes(), asked(spec, REGIONS)), plan, about)
+
+
+def primary(these: Findings, model: str = "m") -> Effect:
+    """The primary test of one model."""
+    return next(each for each in these.effects if each.role is Role.PRIMARY and each.model == model)
+
+
+def runs(spec: Spec, first: list[JsonObject], second: list[JsonObject]) -> Findings:
+    """Two runs of one job, compared."""
+    about = Material(job="job", runs=("A", "B"), rehearsal=False, recompute="beacon compare A B", spec=spec)
+    one, other = (
+        [each | {"container": f"{name}{each['container']}"} for each in rows]
+        for name, rows in (("A", first), ("B", second))
+    )
+    known = asked(spec)
+    return compared(
+        gather(one, Prefixes(), known, by_run="A"),
+        gather(other, Prefixes(), known, by_run="B"),
+        design(spec, design_hash(spec)),
+        about,
+    )

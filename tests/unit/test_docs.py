@@ -160,6 +160,7 @@ def test_every_setting_of_the_configuration_is_explained() -> None:
     assert pairs == {
         **{key: [variable] for variable, key in settings._ENVIRONMENT.items()},
         "patterns": [],
+        "[rates]": [],
         "[caps]": [],
         "[serve.executors.NAME]": [],
         "[regions.NAME]": [],

@@ -16,7 +16,7 @@ from beacon_cli.settings import Settings
 
 Configure = Callable[..., Settings]
 
-KEYS = "home, regions_off, gpus_total, gpus_per_region, queue, user, caps, patterns, serve, regions"
+KEYS = "home, regions_off, gpus_total, gpus_per_region, queue, user, caps, patterns, rates, serve, regions"
 
 
 @pytest.fixture

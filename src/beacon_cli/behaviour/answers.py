@@ -15,6 +15,8 @@ from beacon_cli.behaviour.script import Effect, Rule
 from beacon_cli.behaviour.timing import Asked, draw
 
 MARK = "[rehearsal]"
+ENGINE = "rehearsal"
+"""What a rehearsal's answers name where those of the apps name what made their text."""
 REFUSING = "qwen"
 """A model whose id contains this refuses the sensitive questions."""
 
@@ -144,20 +146,12 @@ def reply(seed: int, asked: Asked, served: Served, rule: Rule | None) -> Any:
     if rule and effect is Effect.BAD_ANSWER:
         return ["an answer", "of the wrong form"] if rule.value is msgspec.UNSET else rule.value
     body: dict[str, Any] = {
-        "model": asked.model,
+        **_about(asked, served),
         "inference_time": round(served.generation, 3),
-        "region": asked.region,
-        "container": served.container,
-        "cold_start": served.cold,
-        "cloud": served.cloud,
-        "modal_region": served.modal_region,
-        "gpu": served.gpu,
-        "seconds": {
-            "boot": round(served.boot * (1 - _LOADING), 3),
-            "load": round(served.boot * _LOADING, 3),
-            "queue": round(served.queue, 3),
-            "generation": round(served.generation, 3),
-        },
+        "prompt_tokens": max(1, len(asked.system_prompt + asked.prompt) // 4),
+        "engine": ENGINE,
+        "execution_id": asked.key,
+        "attempt": asked.attempt,
         "synthetic": True,
     }
     if rule and effect is Effect.MODEL_ERROR:
@@ -171,9 +165,33 @@ def reply(seed: int, asked: Asked, served: Served, rule: Rule | None) -> Any:
     return {
         "status": "success",
         "response": response,
+        "finish_reason": "stop",
         "tokens_generated": max(1, len(response) // 4),
         "gpu_memory_used": memory,
         **body,
+    }
+
+
+def health(asked: Asked, served: Served) -> dict[str, Any]:
+    """What a container says of itself when nothing is asked of its model."""
+    return {"status": "healthy", **_about(asked, served)}
+
+
+def _about(asked: Asked, served: Served) -> dict[str, Any]:
+    return {
+        "model": asked.model,
+        "region": asked.region,
+        "container": served.container,
+        "cold_start": served.cold,
+        "cloud": served.cloud,
+        "modal_region": served.modal_region,
+        "gpu": served.gpu,
+        "seconds": {
+            "boot": round(served.boot * (1 - _LOADING), 3),
+            "load": round(served.boot * _LOADING, 3),
+            "queue": round(served.queue, 3),
+            "generation": round(served.generation, 3),
+        },
     }
 
 

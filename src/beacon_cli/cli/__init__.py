@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from beacon_cli import __version__
-from beacon_cli.cli import emulate, jobs, queue, report, run, runs, serve
+from beacon_cli.cli import deploy, emulate, jobs, measure, queue, report, run, runs, serve, warmth
 
 app = typer.Typer(
     name="beacon",
@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (run, queue, jobs, runs, report, emulate, serve):
+for group in (run, queue, deploy, warmth, jobs, runs, report, measure, emulate, serve):
     group.register(app)
 
 

@@ -60,6 +60,15 @@ Executor: TypeAlias = Annotated[
         "--executor", metavar="NAME", help="modal, openai or simulated, in place of the job's.", show_default=False
     ),
 ]
+RatesFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--rates",
+        metavar="FILE",
+        help="Prices as `modal billing rates --json` prints them; - for stdin.",
+        show_default=False,
+    ),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output: TypeAlias = Annotated[
     Path | None,
@@ -81,4 +90,16 @@ PriorityName: TypeAlias = Annotated[
 ]
 NoWait: TypeAlias = Annotated[
     bool, typer.Option("--no-wait", help="Leave with code 5 where it would have to wait for a turn.")
+]
+Prewarm: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--prewarm/--no-prewarm",
+        help="Start the models' containers before they are asked; so it is where there is more than one question.",
+        show_default=False,
+    ),
+]
+KeepWarm: TypeAlias = Annotated[
+    bool,
+    typer.Option("--keep-warm", help="Let a container of each model live until the region's work is done."),
 ]

@@ -35,6 +35,8 @@ def run(
     output: options.Output = None,
     priority: options.PriorityName = "normal",
     no_wait: options.NoWait = False,
+    prewarm: options.Prewarm = None,
+    keep_warm: options.KeepWarm = False,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the interrupted run that this command began, if there is one."),
@@ -56,8 +58,7 @@ def run(
         run_id=run_id,
         output=output,
         resume=resume,
-        priority=orders.priority(priority),
-        wait=not no_wait,
+        terms=orders.terms(priority, no_wait=no_wait, prewarm=prewarm, keep_warm=keep_warm),
         show=orders.show(json=json, quiet=quiet),
     )
     raise typer.Exit(carry_out.run(order))
@@ -112,8 +113,7 @@ def ask(
     order = orders.Order(
         rehearse=rehearse,
         speed=speed,
-        priority=orders.priority(priority),
-        wait=not no_wait,
+        terms=orders.terms(priority, no_wait=no_wait),
         show=orders.show(json=False, quiet=quiet),
     )
     raise typer.Exit(asking.ask(asked, order, as_json=json))
@@ -129,6 +129,8 @@ def resume(
     output: options.Output = None,
     priority: options.PriorityName = "normal",
     no_wait: options.NoWait = False,
+    prewarm: options.Prewarm = None,
+    keep_warm: options.KeepWarm = False,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -144,8 +146,7 @@ def resume(
                 amend=amend,
                 speed=speed,
                 output=output,
-                priority=orders.priority(priority),
-                wait=not no_wait,
+                terms=orders.terms(priority, no_wait=no_wait, prewarm=prewarm, keep_warm=keep_warm),
                 show=orders.show(json=json, quiet=quiet),
             )
         )
@@ -159,6 +160,8 @@ def retry(
     output: options.Output = None,
     priority: options.PriorityName = "normal",
     no_wait: options.NoWait = False,
+    prewarm: options.Prewarm = None,
+    keep_warm: options.KeepWarm = False,
     json: options.EventsAsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -174,8 +177,7 @@ def retry(
                 again=True,
                 speed=speed,
                 output=output,
-                priority=orders.priority(priority),
-                wait=not no_wait,
+                terms=orders.terms(priority, no_wait=no_wait, prewarm=prewarm, keep_warm=keep_warm),
                 show=orders.show(json=json, quiet=quiet),
             )
         )

@@ -23,8 +23,37 @@ def runs(*, json: options.Json = False) -> None:
     looking.runs(as_json=json)
 
 
-def show(run: options.Run = "", *, json: options.Json = False) -> None:
-    """Show a run: how it ended, and its answers side by side."""
+def show(
+    run: options.Run = "",
+    *,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Show where its time went, in place of the answers.")
+    ] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Show what it used of GPUs, and what that cost.")] = False,
+    rates: options.RatesFile = None,
+    window: Annotated[
+        float,
+        typer.Option(
+            "--window", metavar="SECONDS", min=0.0, help="With --cost: how long an idle container stays at most."
+        ),
+    ] = 120.0,
+    json: options.Json = False,
+) -> None:
+    """Show a run: how it ended, and its answers side by side; or where its time went, or what it cost."""
+    from beacon_cli.errors import UsageError
+
+    if timing and cost:
+        raise UsageError("--timing and --cost show different things: ask for one at a time")
+    if cost:
+        from beacon_cli.operations import costing
+
+        costing.show(run, rates=rates, window=window, as_json=json)
+        return
+    if timing:
+        from beacon_cli.operations import timing as times
+
+        times.show(run, as_json=json)
+        return
     from beacon_cli.operations import looking
 
     looking.run(run, as_json=json)

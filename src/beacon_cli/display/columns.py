@@ -34,7 +34,7 @@ def table(columns: Sequence[str], *, right: Container[int] = (), wrapped: Contai
     made = Table(box=None, pad_edge=False, padding=(0, BETWEEN, 0, 0), header_style=FAINT, show_edge=False)
     for index, heading in enumerate(columns):
         made.add_column(
-            Text(heading),
+            Text(clean(heading)),
             justify="right" if index in right else "left",
             no_wrap=index not in wrapped,
             overflow="fold" if index in wrapped else "ellipsis",

@@ -5,6 +5,8 @@ Rich is imported where a picture is drawn: `beacon validate`, which says one lin
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -18,6 +20,8 @@ from beacon_cli.masking import credentials, masked
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else [])})
+"""What the system says where a disk takes no more."""
 WIDTH = 100
 """The width where there is no terminal to ask."""
 
@@ -32,10 +36,16 @@ def console(stream: IO[str]) -> Console:
     return found
 
 
-def show(draw: Callable[[int], RenderableType], stream: IO[str]) -> None:
-    """Print what `draw` gives for the stream's width."""
+def show(draw: Callable[[int], RenderableType], stream: IO[str], *, whole: bool = False) -> None:
+    """Print what `draw` gives for the stream's width; `whole` as for `put`."""
     paper = console(stream)
-    _quietly(lambda: paper.print(draw(paper.width)), stream)
+
+    def write() -> None:
+        with paper.capture() as drawn:  # where nobody reads, Rich itself would leave with 1
+            paper.print(draw(paper.width))
+        stream.write(drawn.get())
+
+    (_wholly if whole else _quietly)(write, stream)
 
 
 def say(lines: Iterable[str], stream: IO[str]) -> None:
@@ -50,9 +60,19 @@ def tell(lines: Iterable[str]) -> None:
     say((masked(line, secrets) for line in lines), sys.stderr)
 
 
-def put(text: str, stream: IO[str]) -> None:
-    """Print text that is safe already (JSON in ASCII), with a line end."""
-    _quietly(lambda: stream.write(text + "\n"), stream)
+def put(text: str, stream: IO[str], *, whole: bool = False) -> None:
+    """Print text that is safe already (JSON in ASCII), with a line end.
+
+    Raises:
+        StoreError: the disk behind the stream is full, and `whole` says that half must not pass for the whole: of
+            a command that is for its output alone, not of a run that goes on without it.
+    """
+    (_wholly if whole else _quietly)(lambda: stream.write(text + "\n"), stream)
+
+
+def put_json(value: object, stream: IO[str]) -> None:
+    """Print a value of JSON types, indented; whatever its texts hold, it is ASCII."""
+    put(json.dumps(value, indent=2), stream)
 
 
 def pour(chunks: Iterable[bytes], stream: IO[str]) -> None:
@@ -71,6 +91,17 @@ def pour(chunks: Iterable[bytes], stream: IO[str]) -> None:
     except OSError as error:
         give_up(stream)
         raise store_error(Path(stream.name), error) from error
+
+
+def _wholly(write: Callable[[], object], stream: IO[str]) -> None:
+    """As `_quietly`, but a full disk is said."""
+    try:
+        write()
+        stream.flush()
+    except (OSError, ValueError) as error:
+        give_up(stream)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise store_error(Path(stream.name), error) from error
 
 
 def _quietly(write: Callable[[], object], stream: IO[str]) -> None:

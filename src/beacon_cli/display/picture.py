@@ -210,7 +210,7 @@ def _region(scene: _Scene, region: RegionStanding) -> list[Text]:
     done = f"{region.succeeded + region.failed}/{region.planned}"
     parts += [(f"{done:>{frame.counts}}  ", PLAIN)]
     if frame.column and region.state is RegionState.QUEUED and region.position is not None:
-        waits = [_said(region, scene.now), (excerpt(region.reason, frame.width), FAINT)]
+        waits = [_said(scene, region), (excerpt(region.reason, frame.width), FAINT)]
         return [line(frame.width, [*parts, *joined(waits, scene.signs)])]  # no model is at anything: all is room
     parts += _label(scene, region)
     models = _models(scene, region)
@@ -224,7 +224,7 @@ def _label(scene: _Scene, region: RegionStanding) -> list[Part]:
     """What the region is at, then its troubles; in columns where the frame has them."""
     frame = scene.frame
     troubles = joined(_troubles(region), scene.signs)
-    said, look = _said(region, scene.now)
+    said, look = _said(scene, region)
     if frame.troubles:
         room = min(frame.label - _GAP, frame.label + frame.troubles - cells(troubles) - 2 * _GAP)
         pad = frame.label + frame.troubles - room - _GAP - cells(troubles)
@@ -237,14 +237,17 @@ def _label(scene: _Scene, region: RegionStanding) -> list[Part]:
     return [(fit(said, min(room, _QUESTION)) + "  ", look), *troubles]
 
 
-def _said(region: RegionStanding, now: float) -> Part:
+def _said(scene: _Scene, region: RegionStanding) -> Part:
+    if region.state is RegionState.RUNNING and not region.question:
+        warming = any(where == region.id for where, _ in scene.standings.warming)
+        return "warming" if warming else "waiting for a slot", FAINT
     if region.state is RegionState.RUNNING:
-        return (excerpt(region.question, 100), PLAIN) if region.question else ("waiting for a slot", FAINT)
+        return excerpt(region.question, 100), PLAIN
     if region.state is RegionState.FINISHED and region.started_at is not None and region.ended_at is not None:
         return f"finished in {clock(region.ended_at - region.started_at)}", FAINT
     if region.state is RegionState.QUEUED and region.position is not None:
         place = f"number {region.position} in the queue" if region.position else "waiting to queue"
-        starts = f", in about {clock(max(0.0, region.starts_at - now))}" if region.starts_at else ""
+        starts = f", in about {clock(max(0.0, region.starts_at - scene.now))}" if region.starts_at else ""
         return f"{place}{starts}", FAINT
     return region.state.value, _LOOKS[region.state]
 
@@ -266,7 +269,10 @@ def _models(scene: _Scene, region: RegionStanding) -> list[Part]:
         return [(excerpt(region.reason, frame.width), FAINT if region.state is RegionState.QUEUED else BAD)]
     if region.state is not RegionState.RUNNING and not any(busy.values()):
         return []
-    states = {model: _state(scene, progress) for model, progress in busy.items()}
+    states = {
+        model: _state(scene, progress, scene.standings.warming.get((region.id, model)))
+        for model, progress in busy.items()
+    }
     if frame.column:
         return [(fit(text, frame.column), look) for text, look in states.values()]
     names = {model: squeeze(clean(model), _NAME) for model in states}
@@ -276,11 +282,15 @@ def _models(scene: _Scene, region: RegionStanding) -> list[Part]:
             for model, (text, look) in states.items()
             for part in ((f"{names[model]} ", look), (fit(text, _STATE), look), ("  ", PLAIN))
         ]
-    active = [(f"{names[model]} {text}", look) for model, (text, look) in states.items() if busy[model]]
+    active = [
+        (f"{names[model]} {text}", look) for model, (text, look) in states.items() if text != scene.signs.idle
+    ]
     return _as_many_as_fit(active, frame.width - _INDENT)
 
 
-def _state(scene: _Scene, progress: Progress | None) -> Part:
+def _state(scene: _Scene, progress: Progress | None, warming: float | None) -> Part:
+    if progress is None and warming is not None:
+        return f"starting {rough(scene.now - warming)}", FAINT
     if progress is None:
         return scene.signs.idle, FAINT
     if progress.state is State.WAITING:

@@ -21,7 +21,7 @@ from beacon_cli.display.outlet import Outlet
 from beacon_cli.display.pace import left
 from beacon_cli.display.ticking import Ticking
 from beacon_cli.display.words import clock, count, precise
-from beacon_cli.model import Limits, TimedOut
+from beacon_cli.model import Failed, Limits, TimedOut
 from beacon_cli.results import Standings
 
 _HEARTBEAT = 30.0
@@ -106,6 +106,17 @@ class Telling:
         rest = "" if event.final else "; what is left waits for another turn"
         return [f"{_id(event.region)}: STOPPED: {excerpt(event.reason, _MESSAGE)}{rest}"]
 
+    def _warmed(self, event: ev.Warmed, standings: Standings) -> list[str]:
+        del standings
+        how = {True: "cold", False: "warm already", None: ""}[event.answer.cold_start]
+        said = f" ({how})" if how else ""
+        return [f"{_cell(event.region, event.model)}: ready in {precise(event.seconds)}{said}"]
+
+    def _warming_failed(self, event: ev.WarmingFailed, standings: Standings) -> list[str]:
+        del standings
+        what = _what(event.failure)
+        return [f"{_cell(event.region, event.model)}: not warmed, its first question starts it: {what}"]
+
     def _attempt_started(self, event: ev.AttemptStarted, standings: Standings) -> list[str]:
         if event.attempt > 1 or not _is_small(standings):
             return []
@@ -129,7 +140,7 @@ class Telling:
         if told > _MANY_TROUBLES:
             return tenth
         where = f"{_cell(progress.region, progress.model)}, {_id(progress.question)}"
-        what = _failure(event)
+        what = _what(event.failure)
         said = (
             f"FAILED {where}: {what}"
             if event.retry_in is None
@@ -181,6 +192,8 @@ class Telling:
         ev.RegionStarted: _region_started,
         ev.TurnAwaited: _turn_awaited,
         ev.TurnLost: _turn_lost,
+        ev.Warmed: _warmed,
+        ev.WarmingFailed: _warming_failed,
         ev.AttemptStarted: _attempt_started,
         ev.AttemptSucceeded: _attempt_succeeded,
         ev.AttemptFailed: _attempt_failed,
@@ -268,10 +281,10 @@ def _is_small(standings: Standings) -> bool:
     )
 
 
-def _failure(event: ev.AttemptFailed) -> str:
-    if isinstance(event.failure, TimedOut):
-        return f"no answer within {precise(event.failure.after)}"
-    return f"{event.failure.kind}: {excerpt(event.failure.message, _MESSAGE)}"
+def _what(failure: Failed | TimedOut) -> str:
+    if isinstance(failure, TimedOut):
+        return f"no answer within {precise(failure.after)}"
+    return f"{failure.kind}: {excerpt(failure.message, _MESSAGE)}"
 
 
 def _counts(succeeded: int, failed: int, skipped: int, cancelled: int) -> str:

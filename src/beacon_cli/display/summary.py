@@ -17,6 +17,7 @@ from beacon_cli.results import Standings
 
 if TYPE_CHECKING:  # only the end of a run needs it
     from beacon_cli.display.readings import Counts
+    from beacon_cli.timings.shares import Shares
 
 _MOST_ROWS = 60
 """With more rows than these, the models of a region are summed up."""
@@ -38,11 +39,12 @@ def summary(
     results: str | None = None,
     hints: Sequence[tuple[str, str]] = (),
     counts: Counts | None = None,
+    shares: Shares | None = None,
 ) -> RenderableType:
     """The end of a run: counts and times by region and model, failures by kind, and where to go from here.
 
     `results` is the folder that holds them; `hints` are pairs of a few words and the command that does it;
-    `counts` are of how the answers read.
+    `counts` are of how the answers read, `shares` of where the time went.
     """
     blank = Text("")
     parts: list[RenderableType] = [_headline(standings), blank, _counts(standings, width)]
@@ -62,6 +64,11 @@ def summary(
 
         rehearsal = standings.run is not None and standings.run.rehearsal
         parts += [blank, readings.readings(counts, width, rehearsal=rehearsal)]
+    if shares:
+        from beacon_cli.display import timing
+
+        went = timing.brief(shares)
+        parts += [blank, went] if went else []
     where = [("results", results)] if results else []
     if where or hints:
         parts += [blank, _pointers([*where, *hints])]
@@ -112,7 +119,9 @@ def _counts(standings: Standings, width: int) -> Table:
 
 
 def _models_of(standings: Standings, region: str) -> dict[str, CellStanding]:
-    return {model: standing for (place, model), standing in standings.cells.items() if place == region}
+    own = {model: standing for (place, model), standing in standings.cells.items() if place == region}
+    order = [model.id for model in standings.run.spec.models] if standings.run else []
+    return {model: own[model] for model in dict.fromkeys([*order, *own]) if model in own}
 
 
 def _whole(models: dict[str, CellStanding]) -> CellStanding:

@@ -1,7 +1,7 @@
-"""What is deployed in the emulated workspace: one app for each region, with a class and functions. Pure.
+"""What is deployed in the emulated workspace: one app for each region, with classes and functions. Pure.
 
-The names and signatures are those of the original system and of our own apps: class `Model(model=...)` with the
-methods `generate` and `health`, and the function `run_inference`.
+The names and signatures are those of the original system and of our own apps: the classes `Model(model=...)` and
+`ModelT4(model=...)` with the methods `generate` and `health`, and the function `run_inference`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from beacon_cli.behaviour.timing import Asked
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
-    """One deployed app. `region` and `cloud` describe where its containers run; `formats` what its code speaks.
+    """One deployed app. It asks for the regions in `placement`; its containers run in `modal_region` of `cloud`.
+
+    `formats` is what its code speaks.
 
     With `formats` ("cbor",) the app restricts its output, as our own apps do; with ("pickle",) it is an old one.
     """
 
     name: str
     region: str
+    placement: tuple[str, ...] = ()
     modal_region: str = ""
     cloud: str = ""
     gpu: str = "T4"
@@ -33,9 +36,27 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
 
 APPS = (
-    App(name="project-beacon-hf-us", region="us", modal_region="us-east-1", cloud="CLOUD_PROVIDER_AWS"),
-    App(name="project-beacon-hf-eu", region="eu", modal_region="europe-west4-a", cloud="CLOUD_PROVIDER_GCP"),
-    App(name="project-beacon-hf-apac", region="asia", modal_region="ap-northeast-1", cloud="CLOUD_PROVIDER_AWS"),
+    App(
+        name="project-beacon-hf-us",
+        region="us",
+        placement=("us-east", "us-west"),
+        modal_region="us-east-1",
+        cloud="CLOUD_PROVIDER_AWS",
+    ),
+    App(
+        name="project-beacon-hf-eu",
+        region="eu",
+        placement=("eu-west", "eu-north"),
+        modal_region="europe-west4-a",
+        cloud="CLOUD_PROVIDER_GCP",
+    ),
+    App(
+        name="project-beacon-hf-apac",
+        region="asia",
+        placement=("ap-southeast", "ap-northeast"),
+        modal_region="ap-northeast-1",
+        cloud="CLOUD_PROVIDER_AWS",
+    ),
 )
 
 
@@ -70,14 +91,14 @@ def _health() -> None: ...
 
 METHODS: Mapping[str, Callable[..., None]] = {"generate": _generate, "health": _health}
 FUNCTIONS: Mapping[str, Callable[..., None]] = {"run_inference": _run_inference, "health": _health}
-CLASS = "Model"
+CLASSES = ("Model", "ModelT4")
 PARAMETER = "model"
-PLAYED = (f"{CLASS}.generate", "run_inference")
+PLAYED = (*(f"{name}.generate" for name in CLASSES), "run_inference")
 """What a job can call in an app of the emulator's."""
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that can be called: a function (`model` None), or the class with its parameter.
+    """Something that can be called: a function (`model` None), or a class with its parameter.
 
     `pool` names the containers that serve it.
     """
@@ -86,6 +107,11 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     app: App
     tag: str
     model: str | None = None
+
+    @property
+    def cls(self) -> str:
+        """The name of the class, where it is one."""
+        return self.tag.removesuffix(".*")
 
     @property
     def pool(self) -> str:
@@ -102,12 +128,13 @@ def bound(app: App, tag: str, model: str | None = None) -> Bound:
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The arguments of one call, as the remote code would see them.
 
-    `execution` and `attempt` are what the client passed to be recognised by, if it did. `fault` says, in Python's
-    own words, how the arguments do not fit the function.
+    `arguments` are all of them, by name; `execution` and `attempt` what the client passed to be recognised by, if
+    it did. `fault` says, in Python's own words, how the arguments do not fit the function.
     """
 
     method: str
     asked: Asked
+    arguments: Mapping[str, Any] = {}
     execution: str | None = None
     attempt: int | None = None
     fault: str | None = None
@@ -135,6 +162,7 @@ def understand(target: Bound, method: str, args: list[Any], kwargs: dict[str, An
     return Call(
         method=name,
         asked=asked,
+        arguments=given,
         execution=None if execution is None else str(execution),
         attempt=attempt if isinstance(attempt, int) else None,
     )

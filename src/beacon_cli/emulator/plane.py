@@ -22,7 +22,7 @@ from modal_proto import api_pb2
 from modal_proto.api_grpc import ModalClientBase
 
 from beacon_cli.behaviour.fleet import UNBOUNDED
-from beacon_cli.emulator.deployment import CLASS, FUNCTIONS, METHODS, PARAMETER, App, Bound, bound, understand
+from beacon_cli.emulator.deployment import CLASSES, FUNCTIONS, METHODS, PARAMETER, App, Bound, bound, understand
 from beacon_cli.emulator.provider import Placed, Provider, Refusal
 from beacon_cli.emulator.wire import (
     autoscaler_settings,
@@ -146,7 +146,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
     def _function_get(self, request: api_pb2.FunctionGetRequest) -> Message:
         app = self._app(request.app_name)
         tag = request.object_tag
-        if tag == f"{CLASS}.*":
+        if tag in {f"{name}.*" for name in CLASSES}:
             base = self._remember(bound(app, tag))
             metadata = class_metadata(base)
         elif tag in FUNCTIONS:
@@ -158,7 +158,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
             function_name=tag,
             resources=api_pb2.Resources(gpu_config=api_pb2.GPUConfig(gpu_type=app.gpu, count=app.gpus)),
             timeout_secs=int(app.timeout),
-            scheduler_placement=api_pb2.SchedulerPlacement(regions=[app.modal_region] if app.modal_region else []),
+            scheduler_placement=api_pb2.SchedulerPlacement(regions=app.placement),
             autoscaler_settings=autoscaler_settings(self._provider.scaling(base)),
         )
         ranked = [api_pb2.FunctionData.RankedFunction(rank=0, function=function)]
@@ -175,9 +175,9 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
 
     def _class_get(self, request: api_pb2.ClassGetRequest) -> Message:
         app = self._app(request.app_name)
-        if request.object_tag != CLASS:
+        if request.object_tag not in CLASSES:
             raise GRPCError(Status.NOT_FOUND, f"no class {request.object_tag!r} in app {app.name!r}")
-        base = self._remember(bound(app, f"{CLASS}.*"))
+        base = self._remember(bound(app, f"{request.object_tag}.*"))
         return api_pb2.ClassGetResponse(
             class_id=base.id.replace("fu-", "cs-"),
             handle_metadata=api_pb2.ClassHandleMetadata(
@@ -193,7 +193,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
             raise GRPCError(Status.INVALID_ARGUMENT, "the class parameters cannot be read") from None
         values = {parameter.name: parameter.string_value for parameter in given}
         if set(values) != {PARAMETER}:
-            raise GRPCError(Status.INVALID_ARGUMENT, f"{CLASS} takes one parameter, {PARAMETER!r}")
+            raise GRPCError(Status.INVALID_ARGUMENT, f"{base.cls} takes one parameter, {PARAMETER!r}")
         target = self._remember(bound(base.app, base.tag, values[PARAMETER]))
         return api_pb2.FunctionBindParamsResponse(
             bound_function_id=target.id, handle_metadata=class_metadata(target)
@@ -223,7 +223,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
         args, kwargs = decode_arguments(item.args, data_format)
         method = item.method_name
         if target.model is not None and method not in METHODS:
-            raise GRPCError(Status.NOT_FOUND, f"{CLASS} has no method {method!r}")
+            raise GRPCError(Status.NOT_FOUND, f"{target.cls} has no method {method!r}")
         ordinal = self._ordinals[target.pool] = self._ordinals.get(target.pool, 0) + 1
         output = data_format if data_format in target.app.formats else target.app.formats[0]
         call = understand(target, method, list(args), dict(kwargs), ordinal)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, assert_never
+from collections.abc import Callable
+from typing import Any, TypeAlias, assert_never
 
 import msgspec
 
@@ -16,6 +17,9 @@ from beacon_cli.behaviour import answers, fleet, timing
 from beacon_cli.behaviour.script import Director, Effect, Rule, Script
 from beacon_cli.emulator.deployment import Bound, Call
 from beacon_cli.emulator.ledger import Ledger
+
+CarryOut: TypeAlias = Callable[[Bound, Call, str], Any]
+"""Gives what a call returns, in place of a drawn answer: real code, which is given the container's id too."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +56,7 @@ class Placed(msgspec.Struct, kw_only=True, eq=False):
     restarts: int = 0
     how: fleet.Ended | None = None
     finished_at: float = 0.0
+    carried_out: Result | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,9 +72,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provider:
-    """The workspace: its fleet, its calls, its ledger. Lives within one running event loop."""
+    """The workspace: its fleet, its calls, its ledger. Lives within one running event loop.
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    With `carry_out`, which only Python code of this process can pass, what calls return is made by it, in a
+    thread, once their drawn time is over; the fleet goes on meanwhile.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, carry_out: CarryOut | None = None) -> None:
+        self._carry_out = carry_out
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._ledger = ledger
@@ -132,6 +142,8 @@ class Provider:
         if rule and rule.effect is Effect.RAISES:
             name = rule.value if isinstance(rule.value, str) else "RuntimeError"
             return Result(how=how, raised=(name, rule.message or "the remote code failed, as the script ordered"))
+        if self._carry_out is not None:
+            return placed.carried_out
         return Result(how=how, value=self._value(placed))
 
     def cancel(self, call_id: str, *, terminate: bool) -> bool:
@@ -240,16 +252,31 @@ class Provider:
                 placed = self._calls[call_id]
                 self._write_call("finished", at, placed, container=container, how=str(how))
                 placed.how, placed.finished_at = how, at
-                placed.done.set()
+                self._end(placed)
                 self._ended.append(placed)
                 self._forget_expired()
             case _:
                 assert_never(happening)
 
+    def _end(self, placed: Placed) -> None:
+        """Say that the call has ended; where real code carries it out, when that has."""
+        if self._carry_out is None or placed.how is not fleet.Ended.DONE:
+            placed.done.set()
+            return
+        work = self._loop.run_in_executor(None, self._carry_out, placed.target, placed.call, placed.container)
+        work.add_done_callback(lambda done: self._carried_out(placed, done))
+
+    def _carried_out(self, placed: Placed, done: asyncio.Future[Any]) -> None:
+        error = done.exception()
+        placed.carried_out = Result(
+            how=fleet.Ended.DONE,
+            value=None if error else done.result(),
+            raised=None if error is None else (type(error).__name__, str(error)),
+        )
+        placed.done.set()
+
     def _value(self, placed: Placed) -> Any:
         app = placed.target.app
-        if placed.call.method == "health":
-            return {"status": "healthy", "model": placed.call.asked.model, "region": app.region, "gpu": app.gpu}
         speed = self._settings.speed
         boot = placed.boot * speed if placed.cold else 0.0
         started = placed.started_at if placed.started_at is not None else placed.placed_at
@@ -263,6 +290,8 @@ class Provider:
             cloud=app.cloud,
             gpu=app.gpu,
         )
+        if placed.call.method == "health":
+            return answers.health(placed.call.asked, served)
         return answers.reply(self._settings.seed, placed.call.asked, served, placed.rule)
 
     def _forget_expired(self) -> None:

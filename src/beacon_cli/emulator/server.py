@@ -26,7 +26,7 @@ from beacon_cli.behaviour import script as scripts
 from beacon_cli.emulator.deployment import APPS, App
 from beacon_cli.emulator.ledger import Ledger
 from beacon_cli.emulator.plane import ControlPlane
-from beacon_cli.emulator.provider import Provider, Settings
+from beacon_cli.emulator.provider import CarryOut, Provider, Settings
 from beacon_cli.emulator.wire import StatusDetails
 from beacon_cli.errors import StartError, UsageError
 
@@ -88,9 +88,16 @@ class _Listening(Server):
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, *, port: int = 0, ledger: Path | None = None, apps: tuple[App, ...] = APPS
+    settings: Settings,
+    *,
+    port: int = 0,
+    ledger: Path | None = None,
+    apps: tuple[App, ...] = APPS,
+    carry_out: CarryOut | None = None,
 ) -> AsyncIterator[Address]:
     """Serve within the running event loop (asyncio) for as long as the body lasts; port 0 takes a free one.
+
+    `carry_out`: see `Provider`.
 
     Raises:
         StartError: the port is taken, or the ledger cannot be written.
@@ -108,7 +115,7 @@ async def serving(
         listener.close()
         book.close()
         raise StartError(f"port {port} of {HOST} cannot be used: {error.strerror}; choose another") from error
-    provider = Provider(settings, book)
+    provider = Provider(settings, book, carry_out)
     token_id, token_secret = "ak-emulator", f"as-{secrets.token_hex(16)}"
     server = _Listening(ControlPlane(provider, apps, (token_id, token_secret)))
     try:
@@ -129,8 +136,11 @@ def running(
     port: int = 0,
     ledger: Path | None = None,
     apps: tuple[App, ...] = APPS,
+    carry_out: CarryOut | None = None,
 ) -> Iterator[Address]:
     """Serve from a thread and event loop of its own, beside whatever the body does, until it ends.
+
+    `carry_out`: see `Provider`.
 
     Raises:
         StartError: as `serving`.
@@ -142,7 +152,9 @@ def running(
     async def serve_until_told() -> None:
         told = asyncio.Event()
         loop = asyncio.get_running_loop()
-        async with serving(settings or Settings(), port=port, ledger=ledger, apps=apps) as address:
+        async with serving(
+            settings or Settings(), port=port, ledger=ledger, apps=apps, carry_out=carry_out
+        ) as address:
             stop.append(lambda: loop.call_soon_threadsafe(told.set))
             box.append(address)
             started.set()

@@ -15,7 +15,7 @@ from modal_proto import api_pb2
 
 from beacon_cli.behaviour.fleet import UNBOUNDED, Ended, Scaling
 from beacon_cli.behaviour.script import Effect
-from beacon_cli.emulator.deployment import CLASS, METHODS, PARAMETER, App, Bound
+from beacon_cli.emulator.deployment import METHODS, PARAMETER, App, Bound
 from beacon_cli.emulator.provider import Placed, Refusal, Result
 
 _INLINE = 256 * 1024 * 1024
@@ -67,7 +67,7 @@ def _speaks(app: App, name: str) -> bool:
 
 def class_metadata(target: Bound) -> api_pb2.FunctionHandleMetadata:
     """What a client is told of the class: its one parameter, and its methods."""
-    metadata = function_metadata(target, f"{CLASS}.*")
+    metadata = function_metadata(target, target.tag)
     metadata.class_parameter_info.CopyFrom(
         api_pb2.ClassParameterInfo(
             format=api_pb2.ClassParameterInfo.PARAM_SERIALIZATION_FORMAT_PROTO,
@@ -82,7 +82,7 @@ def class_metadata(target: Bound) -> api_pb2.FunctionHandleMetadata:
     )
     for method in METHODS:
         metadata.method_handle_metadata[method].CopyFrom(
-            function_metadata(target, f"{CLASS}.{method}", method=method)
+            function_metadata(target, f"{target.cls}.{method}", method=method)
         )
     return metadata
 

@@ -117,7 +117,9 @@ class Survivors(msgspec.Struct, frozen=True, kw_only=True):
 
     planned = compared + no_answer + empty + truncated + elsewhere + no_container + not_shared. `missing` is the
     share of the planned that gave no usable answer (all but compared, no_container and not_shared). `unverified`
-    counts answers, compared or not, whose place nobody confirmed. `containers` are the starts among the compared.
+    counts answers, compared or not, whose place nobody confirmed. `containers` are the starts among the compared,
+    `effective` how many they count for: as many as would do if each gave as many answers (Kish 1965), (sum n)^2 /
+    sum n^2. `foreign` are the containers among them that gave answers of another group too.
     """
 
     group: str
@@ -133,3 +135,5 @@ class Survivors(msgspec.Struct, frozen=True, kw_only=True):
     unverified: int
     missing: float
     containers: int
+    effective: float = 0.0
+    foreign: int = 0

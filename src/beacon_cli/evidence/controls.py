@@ -22,8 +22,10 @@ from beacon_cli.evidence.power import FEWEST_STARTS
 from beacon_cli.evidence.verdicts import points, probability
 
 
-def negative_control(primary: Effect | None, parity: Parity, verdict: Verdict, axis: Axis) -> NegativeControl:
-    """Whether nothing was found for a model where nothing can be."""
+def negative_control(
+    primary: Effect | None, parity: Parity, verdict: Verdict, axis: Axis, *, is_borne: bool
+) -> NegativeControl:
+    """Whether nothing was found for a model where nothing can be; `is_borne`: its material can bear a verdict."""
     p = primary.p_adjusted if primary else None
     smallest = primary.smallest_detectable if primary else None
     clean: bool | None = None
@@ -35,10 +37,8 @@ def negative_control(primary: Effect | None, parity: Parity, verdict: Verdict, a
         sentence = f"{parity.model} is no negative control: more than the region may differ{told}."
     elif p is None or primary is None or min(each.containers for each in primary.starts) < FEWEST_STARTS:
         sentence = f"{parity.model} gives no negative control: there are too few container starts."
-    elif verdict.outcome is Outcome.INCONCLUSIVE and any(
-        "lacks" in why or "unequally" in why for why in verdict.why
-    ):
-        sentence = f"{parity.model} gives no negative control: too many answers are missing."
+    elif not is_borne:
+        sentence = f"{parity.model} gives no negative control: {verdict.why[0]}."
     else:
         clean = verdict.outcome is not Outcome.DIFFERENCE
         seen = f"; the smallest effect that could have been seen is {points(smallest)}" if smallest else ""

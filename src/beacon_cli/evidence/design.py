@@ -44,6 +44,13 @@ def design(spec: Spec | None, registered: str | None, *, analysis: Analysis | No
     )
 
 
+def asked_of_runs(primary: Measure) -> str:
+    """The question of a comparison of runs, whatever the job's own is about regions."""
+    if primary in _ASKS:
+        return f"{_ASKS[primary]} between the runs?"
+    return "Are answers of different runs farther apart than answers of the same one?"
+
+
 def seed(design: Design) -> int:
     """The seed of all permutations: 63 bits of the design's hash."""
     return int(design.hash[:16], 16) >> 1

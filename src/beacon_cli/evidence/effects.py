@@ -29,6 +29,9 @@ from beacon_cli.evidence.permutation import (
 from beacon_cli.evidence.units import RATES, Units, indicator, means, units
 from beacon_cli.model import Measure
 
+_STILL = 1e-6
+"""Container means so close are the same."""
+
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """What a test is to be: `planned` questions, `level` is what the correction leaves of `alpha` at worst."""
@@ -82,7 +85,7 @@ def _rate(ask: Ask, these: Units) -> Effect:
     return msgspec.structs.replace(
         base,
         widest=(these.groups[first], these.groups[second]),
-        gap=rounded(of_group[second] - of_group[first]),
+        gap=rounded(_apart(these, each, (first, second))),
         low=rounded(low),
         high=rounded(high),
         confidence=rounded(confidence) or confidence,
@@ -101,24 +104,49 @@ def _rate(ask: Ask, these: Units) -> Effect:
 def _bounds(
     these: Units, values: Floats, each: Floats, pair: tuple[int, int], confidence: float
 ) -> tuple[Bounds | None, str]:
-    """The interval for the second group of `pair` minus the first, and how it was made."""
-    first, second = (these.group == group for group in pair)
-    strata = [
-        (each[first & (these.stratum == stratum)], each[second & (these.stratum == stratum)])
-        for stratum in np.unique(these.stratum[first | second])
-    ]
+    """The interval for the second group of `pair` minus the first, and how it was made.
+
+    Answers count as independent only where containers are seen not to vary at all: two or more in every stratum,
+    all alike. One alone shows nothing.
+    """
+    parts = [[(these.group == group) & (these.stratum == stratum) for group in pair] for stratum in _strata(these)]
+    strata = [(each[first], each[second]) for first, second in parts]
     bounds = intervals.welch(strata, confidence)
     if bounds is not None:
         return bounds, "welch"
-    counts = [_counts(these, values, group) for group in pair]
-    if min(these.sizes[group] for group in pair) < 2 or not all(of for _, of in counts):  # noqa: PLR2004
+    if any(len(sample) < 2 or np.ptp(sample) > _STILL for both in strata for sample in both):  # noqa: PLR2004
         return None, "none"
-    return intervals.newcombe(counts[0], counts[1], confidence), "newcombe"
+    counts = [(_counts(these, values, first), _counts(these, values, second)) for first, second in parts]
+    return intervals.newcombe_over(counts, confidence), "newcombe"
 
 
-def _counts(these: Units, values: Floats, group: int) -> tuple[int, int]:
-    chosen = these.group[these.unit] == group
-    return int(values[chosen].sum()), int(chosen.sum())
+def _strata(these: Units) -> list[int]:
+    return [int(stratum) for stratum in np.unique(these.stratum)]
+
+
+def _by_stratum(these: Units) -> list[list[int]]:
+    """The number of containers of each group, in each stratum."""
+    groups = len(these.groups)
+    return [
+        np.bincount(these.group[these.stratum == stratum], minlength=groups).tolist() for stratum in _strata(these)
+    ]
+
+
+def _apart(these: Units, each: Floats, pair: tuple[int, int]) -> float:
+    """The second group's mean of container means less the first's: the mean of this over strata that have both."""
+    gaps = [
+        float(second.mean() - first.mean())
+        for stratum in _strata(these)
+        for first, second in [[each[(these.group == group) & (these.stratum == stratum)] for group in pair]]
+        if len(first) and len(second)
+    ]
+    return sum(gaps) / len(gaps) if gaps else math.nan
+
+
+def _counts(these: Units, values: Floats, chosen: Bools) -> tuple[int, int]:
+    """How many answers of the chosen units count, of how many."""
+    inside = chosen[these.unit]
+    return int(values[inside].sum()), int(inside.sum())
 
 
 def detectable(these: Units, each: Floats, level: float) -> float | None:
@@ -247,7 +275,7 @@ def _base(ask: Ask, these: Units) -> Effect:
         family=1,
         permutations=0,
         exact=False,
-        smallest_p=rounded(smallest_p(sizes)) if len(sizes) > 1 and min(sizes) > 0 else None,
+        smallest_p=rounded(smallest_p(*_by_stratum(these))) if len(sizes) > 1 and min(sizes) > 0 else None,
         starts=tuple(
             Starts(group=name, containers=size, mean=None) for name, size in zip(these.groups, sizes, strict=True)
         ),

@@ -58,6 +58,19 @@ def newcombe(first: tuple[int, int], second: tuple[int, int], confidence: float 
     return low, high
 
 
+def newcombe_over(strata: Sequence[tuple[tuple[int, int], tuple[int, int]]], confidence: float = 0.95) -> Bounds:
+    """The same for the mean of the differences in several strata, whose distances to the bounds add as squares.
+
+    (Zou and Donner 2008, doi:10.1002/sim.3095.)
+    """
+    gaps = [second[0] / second[1] - first[0] / first[1] for first, second in strata]
+    bounds = [newcombe(first, second, confidence) for first, second in strata]
+    middle = sum(gaps) / len(gaps)
+    below = math.hypot(*(gap - low for gap, (low, _) in zip(gaps, bounds, strict=True))) / len(gaps)
+    above = math.hypot(*(high - gap for gap, (_, high) in zip(gaps, bounds, strict=True))) / len(gaps)
+    return middle - below, middle + above
+
+
 def jackknife(estimate: float, without: Floats, units: Ints, confidence: float = 0.95) -> Bounds | None:
     """An interval for a statistic of pairs, by leaving out one unit at a time within its group.
 

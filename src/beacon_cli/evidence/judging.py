@@ -40,7 +40,8 @@ from beacon_cli.model import Measure, Spec
 class Material(msgspec.Struct, frozen=True, kw_only=True):
     """Where the answers are from: `spec` None if they were collected elsewhere, `recompute` the command to give.
 
-    `interrupted`: some planned executions were stopped before they had an outcome.
+    `interrupted`: some planned executions were stopped before they had an outcome. `beside`: of two runs,
+    what they were asked otherwise (`parity.of_runs`).
     """
 
     job: str
@@ -49,6 +50,7 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     recompute: str
     interrupted: bool = False
     spec: Spec | None = None
+    beside: parity.Beside = parity.Beside()
     notes: tuple[str, ...] = ()
 
 
@@ -87,8 +89,11 @@ def _found(answers: Iterable[Answer], design: Design, material: Material, axis: 
         [answer.model for answer in ordered], [m.id for m in material.spec.models] if material.spec else []
     )
     asked = parity.prompts(material.spec)
+    is_untold = material.spec is None and axis is Axis.REGION
+    beside = parity.Beside(unknown=("prompt",)) if is_untold else material.beside
+    family = max(1, len(names))
     models = [
-        _model(name, [a for a in ordered if a.model == name], groups, design, asked, axis, max(1, len(names)))
+        _model(name, [a for a in ordered if a.model == name], groups, design, (asked, beside), axis, family)
         for name in names
     ]
     corrected = _corrected([effect for model in models for effect in model.effects])
@@ -133,7 +138,7 @@ def _model(
     answers: list[Answer],
     groups: tuple[str, ...],
     design: Design,
-    prompts: Sequence[Prompt],
+    asked: tuple[Sequence[Prompt], parity.Beside],
     axis: Axis,
     family: int,
 ) -> _Model:
@@ -159,7 +164,7 @@ def _model(
         name=name,
         answers=answers,
         survivors=left,
-        parity=parity.parity(name, answers, left, prompts, axis),
+        parity=parity.parity(name, answers, left, asked[0], axis, asked[1]),
         effects=effects,
         gaps=largest,
         tests=sum(each.p is not None for each in effects) + tested,
@@ -237,7 +242,8 @@ def _judged(
         if design.control_category is not None
         else None
     )
-    return verdict, controls.negative_control(primary, model.parity, verdict, axis), beside
+    is_borne = verdicts.is_borne(case)
+    return verdict, controls.negative_control(primary, model.parity, verdict, axis, is_borne=is_borne), beside
 
 
 def _notes(
@@ -250,7 +256,10 @@ def _notes(
     if len(groups) < 2:  # noqa: PLR2004 - a comparison needs two
         yield f"There is one {axis} alone: nothing can be compared."
     if material.interrupted:
-        yield "The run was stopped before every execution had its outcome; `beacon resume` goes on with it."
+        yield (
+            "Not every execution has its outcome: the run still goes on, or it was stopped and `beacon resume`"
+            " goes on with it."
+        )
     if not design.registered:
         yield "The design was not fixed before the answers came; read every p-value as exploratory."
     elif not design.declared:

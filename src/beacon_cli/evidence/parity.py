@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from beacon_cli.evidence.answers import Answer, Deployment, Exclusion, Fact, Prompt, Survivors
 from beacon_cli.evidence.findings import Attribution, Axis, Difference, Parity
 from beacon_cli.model import JsonObject, Spec
@@ -53,19 +55,74 @@ _WORDS = MappingProxyType(
         Attribution.RUNS: "difference between runs",
     }
 )
+_MOST_NAMED = 5
+"""Questions that are named."""
 _LONGEST = 200
 """Characters of a value; hostile, for answers tell them."""
 
 
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """How the groups were asked, as far as answers do not tell it: what differs, and what nobody knows."""
+
+    differs: tuple[Difference, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def of_runs(specs: Mapping[str, Spec | None]) -> Beside:
+    """What two runs, by name, were asked otherwise: prompts of questions that both have, sampling, executor."""
+    known = {name: spec for name, spec in specs.items() if spec is not None}
+    if len(known) < len(specs):
+        return Beside(unknown=("prompt", "sampling"))
+    hashes = {name: _hashes(spec) for name, spec in known.items()}
+    both = set.intersection(*map(set, hashes.values()))
+    other = sorted(cell for cell in both if len({each[cell] for each in hashes.values()}) > 1)
+    differs = []
+    if other:
+        names = tuple(name for name, _ in other[:_MOST_NAMED]) + ("…",) * (len(other) > _MOST_NAMED)
+        differs.append(Difference(what="prompt", values=dict.fromkeys(known, names)))
+    told: dict[str, tuple[str, ...]] = {
+        name: tuple(f"{key} {value}" for key, value in _sampling(spec)) for name, spec in known.items()
+    }
+    if len(set(told.values())) > 1:
+        differs.append(Difference(what="sampling", values=told))
+    asked: dict[str, tuple[str, ...]] = {name: (_digest(spec.target),) for name, spec in known.items()}
+    if len(set(asked.values())) > 1:
+        differs.append(Difference(what="executor", values=asked))
+    return Beside(differs=tuple(differs))
+
+
+def _hashes(spec: Spec) -> dict[tuple[str, str], frozenset[tuple[str, str]]]:
+    """The prompts of each question in each context."""
+    found: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for each in prompts(spec):
+        found.setdefault((each.question, each.context or ""), set()).add((each.region or "", each.sha256))
+    return {cell: frozenset(hashes) for cell, hashes in found.items()}
+
+
+def _sampling(spec: Spec) -> list[tuple[str, object]]:
+    return sorted(msgspec.to_builtins(spec.sampling).items())
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:12]
+
+
 def parity(
-    model: str, answers: Sequence[Answer], survivors: Sequence[Survivors], prompts: Sequence[Prompt], axis: Axis
+    model: str,
+    answers: Sequence[Answer],
+    survivors: Sequence[Survivors],
+    prompts: Sequence[Prompt],
+    axis: Axis,
+    beside: Beside | None = None,
 ) -> Parity:
     """What differs between the groups for one model; `answers` are its own, `survivors` its groups'."""
+    beside = beside or Beside()
     answered = [answer for answer in answers if answer.excluded is not Exclusion.NO_ANSWER]
     groups = [each.group for each in survivors]
     facts = {group: _facts([answer for answer in answered if answer.group == group]) for group in groups}
-    differs = [*_prompts(prompts, answered), *_told(facts)]
-    unknown = tuple(
+    by_region = _prompts(prompts, answered) if axis is Axis.REGION else []
+    differs = [*by_region, *beside.differs, *_told(facts)]
+    unknown = beside.unknown + tuple(
         name
         for name in REQUIRED
         if any(fact.unknown for each in facts.values() for fact in each if fact.name == name)

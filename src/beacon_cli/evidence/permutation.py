@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -75,14 +77,15 @@ def assignments(
     return Assignments(observed=group, rows=_drawn(group, parts, seed, draws), exact=False)
 
 
-def smallest_p(sizes: list[int]) -> float:
-    """The smallest p that groups of these sizes can give: 2 / C(2K, K) for two of K.
+def smallest_p(*strata: list[int]) -> float:
+    """The smallest p that groups of these sizes, in each stratum, can give: 2 / C(2K, K) for two of K in one.
 
-    Groups of one size may swap their names without changing the statistic, so the most extreme assignment never
-    comes alone.
+    Groups of one size (in every stratum) may swap their names without changing the statistic, so the most extreme
+    assignment never comes alone.
     """
-    swaps = math.prod(math.factorial(sizes.count(size)) for size in set(sizes))
-    return min(1.0, swaps / _ways(sizes))
+    alike = Counter(zip(*strata, strict=True))
+    swaps = math.prod(math.factorial(count) for count in alike.values())
+    return min(1.0, max(swaps / math.prod(map(_ways, strata)), sys.float_info.min))
 
 
 def permuted(statistic: Statistic, ways: Assignments, width: int = 1) -> Permuted:

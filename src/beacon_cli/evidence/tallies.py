@@ -25,6 +25,8 @@ def survivors(group: str, model: str, answers: Sequence[Answer]) -> Survivors:
     own = [answer for answer in answers if answer.group == group]
     lost = Counter(answer.excluded for answer in own)
     gone = sum(lost[why] for why in GONE)
+    gave = Counter((a.region, a.container) for a in own if a.excluded is None)
+    elsewhere = {_named(a) for a in answers if a.group != group and a.excluded is None and a.run}
     return Survivors(
         group=group,
         model=model,
@@ -38,8 +40,15 @@ def survivors(group: str, model: str, answers: Sequence[Answer]) -> Survivors:
         not_shared=lost[Exclusion.NOT_SHARED],
         unverified=sum(a.place is Place.UNVERIFIED for a in own if a.excluded is not Exclusion.NO_ANSWER),
         missing=rounded(gone / len(own)) or 0.0 if own else 0.0,
-        containers=len({(a.region, a.container) for a in own if a.excluded is None}),
+        containers=len(gave),
+        effective=rounded(gave.total() ** 2 / sum(n * n for n in gave.values())) or 0.0 if gave else 0.0,
+        foreign=len({_named(a) for a in own if a.excluded is None and a.run} & elsewhere),
     )
+
+
+def _named(answer: Answer) -> tuple[str, str | None]:
+    """A container as the platform names it; the same name in two files without runs may be two containers."""
+    return answer.run, answer.container
 
 
 def rates(answers: Sequence[Answer], groups: Sequence[str], models: Sequence[str]) -> Iterator[Rates]:

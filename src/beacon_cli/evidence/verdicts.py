@@ -18,7 +18,12 @@ from beacon_cli.evidence.intervals import Bounds
 from beacon_cli.evidence.units import RATES
 
 MOST_MISSING = 0.05
-"""The share of planned answers that a group may lack; also of questions that are not shared."""
+"""The share of planned answers that a group may lack; also of questions that are not shared, and of answers whose
+container nobody knows."""
+LEAST_EVEN = 0.75
+"""Effective starts by starts, below which containers gave too unequally many answers to change places."""
+MOST_UNEQUAL = 2.0
+"""Answers of one group by those of another, above which the same holds of the groups."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +58,11 @@ def outcome(p: float | None, bounds: Sequence[Bounds | None], alpha: float, smal
     ):
         return Outcome.NO_DIFFERENCE
     return Outcome.INCONCLUSIVE
+
+
+def is_borne(case: Case) -> bool:
+    """Whether the material can bear a verdict, whatever the figures say."""
+    return not any(True for _ in _obstacles(case))
 
 
 def verdict(case: Case) -> Verdict:
@@ -99,7 +109,33 @@ def _obstacles(case: Case) -> Iterator[tuple[str, str]]:
                 f"{each.group} has {_starts(each.containers)}, and it takes {power.FEWEST_STARTS} to tell",
                 f"`design: {{container_starts: {power.FEWEST_STARTS + 1}}}` or more",
             )
+    yield from _uneven(case)
     yield from _gone(case)
+
+
+def _uneven(case: Case) -> Iterator[tuple[str, str]]:
+    """Containers that may not change places: chance did not make them alike, or they are on both sides.
+
+    Means over few answers vary more than those over many. With answers 97, 1, 1, 1 against five times 20 the test
+    has 18 to 20 % false alarms where 5 are promised; with four times 5 against twenty times 50, 26 %.
+    """
+    for each in case.survivors:
+        enough = each.containers >= power.FEWEST_STARTS
+        if each.effective < max(power.FEWEST_STARTS - 0.5, LEAST_EVEN * each.containers) and enough:
+            gave = f"the {each.containers} containers of {each.group} gave so unequally many answers"
+            settle = "`design: {container_starts: 5}` or more, where each container answers every question"
+            yield f"{gave} that they count as {each.effective:.1f}", settle
+    given = [each.compared for each in case.survivors]
+    if min(given) and max(given) > MOST_UNEQUAL * min(given):
+        yield (
+            f"one {case.axis} has {max(given):,} answers and another {min(given):,}: too unequal to compare",
+            f"about as many answers in every {case.axis}",
+        )
+    if foreign := max(each.foreign for each in case.survivors):
+        yield (
+            f"{foreign} container{'s' * (foreign != 1)} gave answers in more than one {case.axis}",
+            "two runs, not one twice" if case.axis is Axis.RUN else "an app of its own for each region",
+        )
 
 
 def _starts(count: int) -> str:
@@ -113,6 +149,12 @@ def _gone(case: Case) -> Iterator[tuple[str, str]]:
             yield (
                 f"{each.group} lacks {100 * each.missing:.1f} % of its answers ({what})",
                 "raise `sampling.max_tokens`" if each.truncated > each.no_answer else "`beacon retry`",
+            )
+        nowhere = each.no_container / each.planned if each.planned else 0.0
+        if nowhere > MOST_MISSING:
+            yield (
+                f"nobody knows which containers gave {100 * nowhere:.1f} % of the answers of {each.group}",
+                "answers that name their container",
             )
     shares = [each.missing for each in case.survivors]
     if max(shares) - min(shares) > MOST_MISSING:
@@ -178,7 +220,9 @@ def _sentence(case: Case, found: Outcome) -> str:
 
 
 def _figures(effect: Effect) -> str:
-    if effect.measure in RATES and effect.widest and effect.gap is not None:
+    if effect.measure in RATES and effect.widest and effect.gap == 0:
+        what = f"{effect.measure.replace('_', ' ')} are as many in {' as in '.join(effect.widest)}"
+    elif effect.measure in RATES and effect.widest and effect.gap is not None:
         first, second = effect.widest if effect.gap >= 0 else effect.widest[::-1]
         what = f"{effect.measure.replace('_', ' ')} are {points(abs(effect.gap))} more in {second} than in {first}"
     else:

@@ -86,8 +86,7 @@ def _continued(run: str, order: Order) -> Continuation:
         run=run,
         speed=order.speed,
         output=order.output,
-        priority=order.priority,
-        wait=order.wait,
+        terms=order.terms,
         show=order.show,
     )
 
@@ -134,9 +133,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
         run_id = order.run_id or new_run_id(time.time(), random.random)
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
-        taken = taking_turns.queue(
-            run_id, plan, executor, settings, rehearsal=rehearsal, priority=order.priority, wait=order.wait
-        )
+        taken = taking_turns.queue(run_id, plan, executor, settings, rehearsal=rehearsal, terms=order.terms)
         try:
             queue = await stack.enter_async_context(taken)
         except BaseException:
@@ -154,6 +151,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             job_file=str(order.job.absolute()) if order.job.name else "",
             selection=order.selection,
             design=design_hash(plan.spec),
+            speed=_speed(plan.spec, order.speed, rehearsal=rehearsal),
         )
         standings = Standings()
         means = _Means(plan, executor, queue, kept, folder)
@@ -185,8 +183,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
                 executor,
                 settings,
                 rehearsal=began.rehearsal,
-                priority=continuation.priority,
-                wait=continuation.wait,
+                terms=continuation.terms,
                 pending=_pending(plan, past, again=continuation.again),
             )
         )
@@ -198,10 +195,18 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             planned=plan.planned,
             beacon=__version__,
             again=continuation.again,
+            speed=_speed(plan.spec, continuation.speed, rehearsal=began.rehearsal),
         )
         code = await _carried_out(_Means(plan, executor, queue, kept, folder), opening, past, continuation)
     _summarise(past, folder, continuation.show)
     return code
+
+
+def _speed(spec: Spec, asked: float, *, rehearsal: bool) -> float:
+    """How many times faster than life the provider is: journals say it, so that times can be read."""
+    if isinstance(spec.target, SimulatedTarget):
+        return spec.target.speed
+    return asked if rehearsal else 1.0
 
 
 def _pending(plan: Plan, past: Standings, *, again: bool) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from beacon_cli.display import answers, listing, paper, summary
 from beacon_cli.display.words import count
 from beacon_cli.errors import SpecError
 from beacon_cli.model import JsonObject, Selection
+from beacon_cli.operations import timing
 from beacon_cli.operations.reaping import DeadTurn, Orphans
 from beacon_cli.plan import Plan
 from beacon_cli.results import Standings
@@ -32,7 +32,7 @@ def plan(job: Path, chosen: Selection, *, as_json: bool) -> None:
     made = Plan(selection.narrow(wiring.job(job, settings)[1], chosen, settings.regions))
     view = _view(made)
     if as_json:
-        _print_json(_plan_record(made, view))
+        paper.put_json(_plan_record(made, view), sys.stdout)
     else:
         paper.show(lambda width: listing.plan(view, width), sys.stdout)
 
@@ -41,7 +41,10 @@ def runs(*, as_json: bool) -> None:
     """List the runs, newest first."""
     found = Runs(wiring.settings().home).summaries()
     if as_json:
-        _print_json([{**msgspec.to_builtins(each), "started_at": moments.utc(each.started_at)} for each in found])
+        paper.put_json(
+            [{**msgspec.to_builtins(each), "started_at": moments.utc(each.started_at)} for each in found],
+            sys.stdout,
+        )
     else:
         paper.show(lambda width: listing.runs(map(_line, found), width), sys.stdout)
 
@@ -64,9 +67,14 @@ def run(name: str, *, as_json: bool) -> None:
 def summarise(standings: Standings, folder: RunFolder, stream: IO[str], *, read: bool = False) -> None:
     """The end of a run in one picture, and where to go from there; with `read`, how its answers read as well."""
     hints = _hints(folder.summary())
-    counts = _readings(standings, folder) if read and standings.total("succeeded") else {}
+    some = read and standings.total("succeeded") > 0
+    counts = _readings(standings, folder) if some else {}
+    shares = timing.timed(folder).shares if some else None
     paper.show(
-        lambda width: summary.summary(standings, width, results=_where(folder), hints=hints, counts=counts), stream
+        lambda width: summary.summary(
+            standings, width, results=_where(folder), hints=hints, counts=counts, shares=shares
+        ),
+        stream,
     )
 
 
@@ -88,7 +96,7 @@ def _readings(standings: Standings, folder: RunFolder) -> dict[tuple[str, str], 
 def orphans(found: Sequence[Orphans], *, as_json: bool) -> None:
     """Say which calls runs have left behind, and which of them have been ended."""
     if as_json:
-        _print_json([msgspec.to_builtins(each) for each in found])
+        paper.put_json([msgspec.to_builtins(each) for each in found], sys.stdout)
     else:
         paper.say(_orphan_lines(found), sys.stdout)
 
@@ -205,7 +213,3 @@ def _hints(each: Summary) -> list[tuple[str, str]]:
     if each.failed or each.skipped:
         hints.append(("ask again what failed", f"beacon retry {each.run_id}"))
     return hints
-
-
-def _print_json(value: object) -> None:
-    paper.put(json.dumps(value, indent=2), sys.stdout)

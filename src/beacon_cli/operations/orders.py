@@ -16,11 +16,24 @@ REHEARSAL_SPEED = 10.0
 """How many times faster than life a rehearsal runs unless told otherwise."""
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run takes its turns. Without `wait` it does not begin where it would have to wait for one.
+
+    `prewarm` says whether models are warm before they are asked; None: where there is more than one question. With
+    `keep_warm` a container of each stays until the turn is over.
+    """
+
+    priority: Priority = Priority.NORMAL
+    wait: bool = True
+    prewarm: bool | None = None
+    keep_warm: bool = False
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What `beacon run` was asked for.
 
     Without `job` the job is not from a file. With `resume` it goes on with the latest run that the same command
-    began, if that was interrupted. Without `wait` it does not begin where it would have to wait for a turn.
+    began, if that was interrupted.
     """
 
     job: Path = Path()
@@ -31,8 +44,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     output: Path | None = None
     resume: bool = False
-    priority: Priority = Priority.NORMAL
-    wait: bool = True
+    terms: Terms = Terms()
     show: Show = Show()
 
 
@@ -48,8 +60,7 @@ class Continuation(msgspec.Struct, frozen=True, kw_only=True):
     amend: bool = False
     speed: float = REHEARSAL_SPEED
     output: Path | None = None
-    priority: Priority = Priority.NORMAL
-    wait: bool = True
+    terms: Terms = Terms()
     show: Show = Show()
 
 
@@ -58,15 +69,15 @@ def show(*, json: bool, quiet: bool) -> Show:
     return Show(progress=not quiet, json=json)
 
 
-def priority(name: str) -> Priority:
-    """The priority that `--priority` names.
+def terms(priority: str, *, no_wait: bool, prewarm: bool | None = None, keep_warm: bool = False) -> Terms:
+    """How a run takes its turns, with the priority that `--priority` names.
 
     Raises:
         UsageError: there is none of that name.
     """
-    if name.lower() not in list(Priority):
-        raise UsageError(f"--priority: there is no {quoted(name)}{suggestion(name, list(Priority))}")
-    return Priority(name.lower())
+    if priority.lower() not in list(Priority):
+        raise UsageError(f"--priority: there is no {quoted(priority)}{suggestion(priority, list(Priority))}")
+    return Terms(priority=Priority(priority.lower()), wait=not no_wait, prewarm=prewarm, keep_warm=keep_warm)
 
 
 def select(

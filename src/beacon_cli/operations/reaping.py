@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack, closing
 from functools import partial
-from pathlib import Path
 
 import anyio
 import msgspec
@@ -14,7 +13,7 @@ from beacon_cli import events as ev
 from beacon_cli import journal, wiring
 from beacon_cli.leftovers import Leftovers
 from beacon_cli.model import ModalTarget, Spec
-from beacon_cli.operations import taking_turns
+from beacon_cli.operations import bare_jobs, taking_turns
 from beacon_cli.ports import Executor, Store
 from beacon_cli.runs import RunFolder, Runs, RunState
 from beacon_cli.settings import Settings
@@ -109,7 +108,7 @@ async def _reclaim(store: Store, dead: list[Ticket], settings: Settings) -> dict
     turns: dict[str, list[DeadTurn]] = {}
     if not dead:
         return turns
-    async with wiring.executor(_any_spec(settings), emulator=None) as executor:
+    async with wiring.executor(bare_jobs.any_spec(settings), emulator=None) as executor:
         if executor.containers is None:
             raise AssertionError("beacon's own apps have containers")
         mender = Mender(
@@ -139,17 +138,6 @@ def _dead(store: Store, name: str) -> list[Ticket]:
     now = store.snapshot()
     every = (each for line in now.regions.values() for each in line.active)
     return [each for each in every if each.expires < now.now and each.run_id.startswith(name)]
-
-
-def _any_spec(settings: Settings) -> Spec:
-    """A job of beacon's own apps: whoever ends calls and asks for pools has them named, and asks no model."""
-    region = settings.regions[0].id
-    text = (
-        f'{{"id": "reap", "regions": ["{region}"], "models": [{{"id": "none"}}],'
-        ' "questions": [{"id": "none", "text": "none"}]}'
-    )
-    everywhere = msgspec.structs.replace(settings, regions_off=())
-    return wiring.parsed(text.encode("ascii"), Path("reap"), everywhere)
 
 
 async def _end(spec: Spec, calls: tuple[str, ...]) -> tuple[str, ...]:

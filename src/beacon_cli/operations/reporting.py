@@ -19,9 +19,10 @@ from beacon_cli.disk import write_file
 from beacon_cli.display import paper
 from beacon_cli.errors import GateCrossed, StartError
 from beacon_cli.evidence.answers import Answer
-from beacon_cli.evidence.design import design
+from beacon_cli.evidence.design import asked_of_runs, design
 from beacon_cli.evidence.findings import Design, Findings
 from beacon_cli.evidence.gathering import asked, gather
+from beacon_cli.model import Measure
 from beacon_cli.operations import noting
 from beacon_cli.operations.collecting import collect, is_path
 from beacon_cli.operations.exporting import check_free
@@ -101,12 +102,13 @@ def judged(collection: Collection, settings: Settings, name: str) -> Findings:
         recompute=f"beacon report {_quoted(name)}",
         interrupted=interrupted.seen,
         spec=collection.spec,
+        notes=_own_patterns(settings),
     )
     return judging.findings(answers, plan, material)
 
 
 def _comparison(both: Sequence[Collection], names: Sequence[str], settings: Settings, command: str) -> Findings:
-    from beacon_cli.evidence import judging
+    from beacon_cli.evidence import judging, parity
 
     reader = wiring.reader(settings)
     sides: list[list[Answer]] = []
@@ -122,6 +124,8 @@ def _comparison(both: Sequence[Collection], names: Sequence[str], settings: Sett
         recompute=command,
         interrupted=interrupted,
         spec=both[0].spec,
+        beside=parity.of_runs({name: each.spec for name, each in zip(names, both, strict=True)}),
+        notes=_own_patterns(settings),
     )
     return judging.compared(sides[0], sides[1], _shared_design(both), material)
 
@@ -132,7 +136,17 @@ def _shared_design(both: Sequence[Collection]) -> Design:
     return msgspec.structs.replace(
         one,
         registered=one.registered and other.registered and one.hash == other.hash,
-        question=one.question.replace(" between the regions?", " between the runs?"),
+        question=asked_of_runs(Measure(one.primary)),
+    )
+
+
+def _own_patterns(settings: Settings) -> tuple[str, ...]:
+    """Patterns are no part of the design's hash: changed after the answers, they could choose what is found."""
+    if not settings.patterns:
+        return ()
+    names = ", ".join(path.name for path in settings.patterns)
+    return (
+        f"Answers were read with patterns of your own too ({names}); no journal says since when they are there.",
     )
 
 
@@ -202,12 +216,12 @@ def _give(found: Findings, frame: Frame, wish: Wish, place: Path | None) -> None
     if wish.as_json:
         from beacon_cli.report import document
 
-        paper.put(document.document(found, frame), sys.stdout)
+        paper.put(document.document(found, frame), sys.stdout, whole=True)
     else:
         from beacon_cli.report import terminal
 
         hints = [("page", str(page))] if page is not None else []
-        paper.show(lambda width: terminal.report(found, frame, width, hints=hints), sys.stdout)
+        paper.show(lambda width: terminal.report(found, frame, width, hints=hints), sys.stdout, whole=True)
     _note(found)
     if page is not None and wish.open_page and not webbrowser.open(page.absolute().as_uri()):
         paper.tell([f"beacon: no browser could be started; the page is {page}"])

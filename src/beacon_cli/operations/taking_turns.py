@@ -16,12 +16,14 @@ from anyio import to_thread
 from beacon_cli import granting, wiring
 from beacon_cli.errors import QueueError, StoreError, UsageError
 from beacon_cli.leftovers import Leftovers
+from beacon_cli.model import Spec
+from beacon_cli.operations.orders import Terms
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Store
 from beacon_cli.queues import clocks
 from beacon_cli.runs import Runs
 from beacon_cli.settings import Settings
-from beacon_cli.tickets import Caps, Priority
+from beacon_cli.tickets import Caps
 from beacon_cli.turns.queueing import Claimant, Clocks, TicketQueue
 from beacon_cli.turns.windows import Windows
 
@@ -34,13 +36,12 @@ async def queue(
     settings: Settings,
     *,
     rehearsal: bool,
-    priority: Priority = Priority.NORMAL,
-    wait: bool = True,
+    terms: Terms,
     pending: Mapping[str, int] | None = None,
 ) -> AsyncIterator[TicketQueue | None]:
     """The workspace's queue, with a ticket in each region; None for an executor that holds no GPU of it.
 
-    `executor` is open and prepared. Without `wait` every turn is granted already. `pending` is how many executions
+    `executor` is open and prepared. `pending` is how many executions
     each region has left, by its id: all of the plan's unless given.
 
     Raises:
@@ -54,7 +55,14 @@ async def queue(
     store = await to_thread.run_sync(lambda: wiring.store(settings, rehearsal=rehearsal))
     try:
         caps = await to_thread.run_sync(agreed, store, wiring.caps(settings))
-        claimant = Claimant(run_id=run_id, user=settings.user or user(), holder=holder(), priority=priority)
+        claimant = Claimant(
+            run_id=run_id,
+            user=settings.user or user(),
+            holder=holder(),
+            priority=terms.priority,
+            prewarm=_has_several(plan.spec) if terms.prewarm is None else terms.prewarm,
+            keep_warm=terms.keep_warm,
+        )
         tickets = TicketQueue(
             store,
             claimant,
@@ -67,12 +75,12 @@ async def queue(
                 containers,
                 None if rehearsal else Leftovers(settings.home),
                 run_id=run_id,
-                is_over=partial(_is_over, Runs(settings.home), run_id),
+                is_over=partial(is_over, Runs(settings.home), run_id),
                 clock=time.time,
             ),
         )
         try:
-            await tickets.knock(wait=wait, pending=pending)
+            await tickets.knock(wait=terms.wait, pending=pending)
             yield tickets
         finally:
             with suppress(StoreError):
@@ -81,7 +89,7 @@ async def queue(
         store.close()
 
 
-def _is_over(runs: Runs, ours: str, run_id: str) -> bool:
+def is_over(runs: Runs, ours: str, run_id: str) -> bool:
     """Whether no process carries out a run, as far as this machine knows; ours has not begun to change anything.
 
     What a command changed that was no run (it names none) stays as it is.
@@ -90,6 +98,11 @@ def _is_over(runs: Runs, ours: str, run_id: str) -> bool:
         return bool(run_id) and (run_id == ours or not runs.find(run_id).is_written)
     except UsageError:  # there is no such run any more
         return True
+
+
+def _has_several(spec: Spec) -> bool:
+    """Whether each model is asked more than once in a region."""
+    return len(spec.questions) * max(1, len(spec.contexts)) * spec.repeats > 1
 
 
 def agreed(store: Store, ours: Caps) -> Caps:

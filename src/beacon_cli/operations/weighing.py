@@ -50,7 +50,7 @@ def power(job: Path, chosen: Selection, *, as_json: bool) -> None:
         container=_MODERATE,
     )
     if as_json:
-        paper.put(json.dumps(msgspec.to_builtins(found), indent=2), sys.stdout)
+        paper.put(json.dumps(msgspec.to_builtins(found), indent=2), sys.stdout, whole=True)
     else:
         paper.say(words.lines(found), sys.stdout)
 

@@ -26,6 +26,14 @@ class OpenTurn:
     async def admit(self, models: Sequence[Model], *, fresh: bool) -> None:
         """See `ports.Turn.admit`: at once."""
 
+    @property
+    def prewarms(self) -> bool:
+        """See `ports.Turn.prewarms`: nothing has to start."""
+        return False
+
+    async def warm(self, model: Model) -> None:
+        """See `ports.Turn.warm`."""
+
 
 class OpenQueue:
     """See `ports.Queue`."""

@@ -28,17 +28,17 @@ is the one to propose)."""
 
 
 def regions(document: Document, names: RegionNames, off: Collection[str]) -> Iterator[Complaint]:
-    """Regions are known, named once, and not all off; a model's are among the job's."""
+    """Regions are known, named once, and not all off; a model's, and those kept warm, are among the job's."""
     tree = document.tree
     yield from _region_list(document, ("regions",), names)
     listed = [names.get(name) for name in _texts(find(tree, "regions"))]
     of_job = {region.id for region in listed if region}
     if of_job and of_job <= set(off):
         yield Complaint(("regions",), "all of them are switched off in the configuration")
-    for index, model in enumerate(_items(find(tree, "models"))):
-        loc = ("models", index, "regions")
+    of_models = [("models", index, "regions") for index, _ in enumerate(_items(find(tree, "models")))]
+    for loc in (*of_models, ("keep_warm", "regions")):
         yield from _region_list(document, loc, names)
-        for place, name in enumerate(_items(find(model, "regions"))):
+        for place, name in enumerate(_items(find(tree, *loc))):
             region = names.get(name) if isinstance(name, str) else None
             if region and None not in listed and region.id not in of_job:
                 yield Complaint((*loc, place), f"{quoted(name)} is not among the job's regions")

@@ -29,6 +29,7 @@ from beacon_cli.spec.values import (
     Duration,
     Flag,
     HeaderName,
+    HoursText,
     Json,
     Label,
     MeasureName,
@@ -188,6 +189,15 @@ class DesignPart(Part):
     ] = None
 
 
+class KeepWarmPart(Part):
+    """When containers are kept warm, whether a job runs or not: `beacon warm --apply`, from cron."""
+
+    hours: Annotated[HoursText, Field(examples=["Mon-Fri 08:00-18:00 Europe/London"])]
+    regions: Annotated[
+        list[Word] | None, Field(min_length=1, description="Only there; without this, in all of the job's.")
+    ] = None
+
+
 class ModalPart(Part):
     """What is called on Modal: a function, or a method of a class. Strings may hold placeholders."""
 
@@ -338,6 +348,9 @@ class Job(Part):
     analysis: Annotated[
         AnalysisPart | None, Field(description="What will be asked of the answers; fixed when the run begins.")
     ] = None
+    keep_warm: Annotated[KeepWarmPart | None, Field(description="Business hours for `beacon warm --apply`.")] = (
+        None
+    )
     design: Annotated[DesignPart | None, Field(description="What the run has to have for a verdict.")] = None
     executor: Annotated[ExecutorPart | None, Field(description="Without it: beacon's own apps on Modal.")] = None
     ignore: Annotated[

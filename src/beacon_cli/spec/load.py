@@ -134,6 +134,7 @@ def _spec(job: Job, asked: list[QuestionPart], names: RegionNames, allowed: Allo
         in_flight=job.in_flight,
         analysis=_analysis(job),
         design=_record(model.DesignRule, job.design),
+        keep_warm=_keep_warm(job, names),
         target=_target(job, names),
         ignore=tuple(job.ignore),
     )
@@ -152,6 +153,13 @@ def _analysis(job: Job) -> model.Analysis | None:
     if job.analysis is None:
         return None
     return model.Analysis(**{**dict(job.analysis), "question": job.analysis.question or ""})
+
+
+def _keep_warm(job: Job, names: RegionNames) -> model.KeepWarm | None:
+    if job.keep_warm is None:
+        return None
+    listed = job.regions if job.keep_warm.regions is None else job.keep_warm.regions
+    return model.KeepWarm(hours=job.keep_warm.hours, regions=tuple(each.id for each in _resolved(listed, names)))
 
 
 def _limits(job: Job, allowed: Allowed) -> model.Limits:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
+from beacon_cli import hours
 from beacon_cli.model import Measure, Schedule
 from beacon_cli.names import quoted, suggestion
 from beacon_cli.spec.source import Plain
@@ -269,6 +270,20 @@ ByRegion: TypeAlias = Annotated[
     ),
 ]
 Json: TypeAlias = Annotated[Any, PlainValidator(free), WithJsonSchema({})]
+
+
+def business_hours(value: str) -> str:
+    """Business hours, in one form.
+
+    Raises:
+        ValueError: it breaks the form, which the message states.
+    """
+    hours.parse(value)
+    return " ".join(value.split())
+
+
+HoursText: TypeAlias = Annotated[Word, AfterValidator(business_hours)]
+
 Duration: TypeAlias = Annotated[
     float,
     BeforeValidator(seconds),

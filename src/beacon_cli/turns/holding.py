@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import anyio
 from anyio import to_thread
@@ -15,9 +16,21 @@ from beacon_cli.ports import Over, Store
 from beacon_cli.tickets import Entered, FailedExecution, Order, TicketState
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
+from beacon_cli.turns.warming import Warmer
+from beacon_cli.turns.windows import Windows
 
 LOST = "the turn was not renewed in time, and another process has it now"
 UNREACHED = "the queue could not be reached for so long that the turn may be another's"
+
+
+class Means(NamedTuple):
+    """What a turn is held with. Without `warmer` models are asked at once, without `keeper` none is kept warm."""
+
+    store: Store
+    mender: Mender
+    renewal: Renewal
+    warmer: Warmer | None
+    keeper: Windows | None
 
 
 class HeldTurn:
@@ -35,9 +48,7 @@ class HeldTurn:
         region: Region,
         pools: Mapping[str, int],
         shares: Callable[[Sequence[Model]], dict[str, int]],
-        store: Store,
-        mender: Mender,
-        renewal: Renewal,
+        means: Means,
     ) -> None:
         self.ticket = granted.ticket
         self.token = granted.token
@@ -48,9 +59,11 @@ class HeldTurn:
         self.failures: dict[str, FailedExecution] = {}
         self._shares = shares
         self._since = since
-        self._store = store
-        self._mender = mender
-        self._renewal = renewal
+        self._store = means.store
+        self._mender = means.mender
+        self._renewal = means.renewal
+        self._warmer = means.warmer
+        self._keeper = means.keeper
         self._over: Over | None = None
         self._ended = anyio.Event()
         self.open: set[str] = set()
@@ -87,20 +100,45 @@ class HeldTurn:
         """See `ports.Turn.admit`: the turn's other pools are emptied first, or with `fresh` all of them."""
         wanted = self._shares(models)
         others = [pool for pool in self.pools if fresh or pool not in wanted]
-        if not others and all(self.pools.get(pool) == gpus for pool, gpus in wanted.items()):
+        if others or any(self.pools.get(pool) != gpus for pool, gpus in wanted.items()):
+            await self.unkeep(others)
+            await self._mender.empty(others)
+            if not await to_thread.run_sync(self._store.hold, self.ticket, self.token, wanted):
+                self.end(Over(LOST, final=False))
+            self.pools = wanted
+        if self._keeper is not None:
+            for pool in wanted:
+                await self._keeper.keep(pool)
+
+    async def unkeep(self, pools: Iterable[str]) -> None:
+        """Let containers of these pools end when they have stood idle, if they were kept."""
+        if self._keeper is not None:
+            for pool in pools:
+                await self._keeper.put_back(pool)
+
+    @property
+    def prewarms(self) -> bool:
+        """See `ports.Turn.prewarms`."""
+        return self._warmer is not None
+
+    async def warm(self, model: Model) -> None:
+        """See `ports.Turn.warm`: a call is placed only while the turn is known to be ours."""
+        if self._warmer is None:
             return
-        await self._mender.empty(others)
-        if not await to_thread.run_sync(self._store.hold, self.ticket, self.token, wanted):
-            self.end(Over(LOST, final=False))
-        self.pools = wanted
+        await self._certain()
+        await self._warmer.warm(self.region, model, self.holds)
 
     async def begin(self, event: ev.AttemptStarted | ev.CallReattached, model: str, question: str) -> None:
         """A call is about to be placed or waited for: only while the turn is known to be ours."""
+        await self._certain()
+        self._question = question
+        self._working[event.execution] = model
+
+    async def _certain(self) -> None:
+        """Return only if the turn is ours."""
         await self.check()
         if self._over is not None:
             await anyio.sleep_forever()  # whoever watches the turn ends this
-        self._question = question
-        self._working[event.execution] = model
 
     async def check(self) -> None:
         """See whether the turn is ours still, by the last renewal or by a new one."""
@@ -139,6 +177,10 @@ class HeldTurn:
         """An attempt has ended, and its call with it, its execution too if `for_good`; the store is told soon."""
         self._working.pop(execution, None)
         self._has_progressed |= for_good
+        self.settled(call_id)
+
+    def settled(self, call_id: str | None) -> None:
+        """A call is known to have ended."""
         if call_id is not None:
             self.open.discard(call_id)
             self._done.append(call_id)

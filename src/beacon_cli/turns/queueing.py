@@ -39,10 +39,11 @@ from beacon_cli.tickets import (
     TicketState,
     Waiting,
 )
-from beacon_cli.turns.holding import LOST, HeldTurn
+from beacon_cli.turns.holding import LOST, HeldTurn, Means
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
 from beacon_cli.turns.waiting import Wait
+from beacon_cli.turns.warming import Warmer
 from beacon_cli.turns.windows import Windows
 
 _HEED = 0.2
@@ -54,12 +55,17 @@ _LEAVING = 8.0
 
 
 class Claimant(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks for turns: the run, whose it is, how urgent, and the name of this process."""
+    """Who asks for turns: the run, whose it is, how urgent, and the name of this process; and what to do in them.
+
+    With `prewarm` models are warm before they are asked, with `keep_warm` a container of each lives until the end.
+    """
 
     run_id: str
     user: str
     holder: str
     priority: Priority = Priority.NORMAL
+    prewarm: bool = False
+    keep_warm: bool = False
 
 
 class Clocks(NamedTuple):
@@ -90,6 +96,7 @@ class TicketQueue:
         self._store = store
         self._claimant = claimant
         self._plan = plan
+        self._executor = executor
         self._containers = containers
         self._caps = caps
         self._clock = clocks.wall
@@ -97,6 +104,8 @@ class TicketQueue:
         self._windows = windows
         self._mender = Mender(store, claimant.holder, executor=executor, containers=containers, windows=windows)
         self._held: dict[str, HeldTurn] = {}
+        self._warmer: Warmer | None = None
+        self._keeper = windows if claimant.keep_warm else None
         self._standings: Standings
         self._emit: Emit
         self._group: TaskGroup
@@ -108,6 +117,14 @@ class TicketQueue:
         `emit` is told of the waiting, `standings` are the run's as they grow.
         """
         self._emit, self._standings = emit, standings
+        if self._claimant.prewarm:
+            self._warmer = Warmer(
+                self._containers,
+                self._executor,
+                emit=emit,
+                clock=self._clock,
+                limit=self._plan.spec.limits.timeout,
+            )
         self._renewal.start()
         left = await self._windows.left()
         try:
@@ -131,6 +148,8 @@ class TicketQueue:
     async def handle(self, event: ev.Event, standings: Standings) -> None:
         """See `ports.Listener.handle`: what happened in a region whose turn is held here is told to the store."""
         match event:
+            case ev.Warming() | ev.Warmed() | ev.WarmingFailed():
+                await self._warming(event)
             case ev.AttemptStarted():
                 if turn := self._held.get(event.region):
                     await turn.begin(event, event.model, event.question)
@@ -146,6 +165,15 @@ class TicketQueue:
                 progress = standings.executions[event.execution]
                 if turn := self._held.get(progress.region):
                     self._ended(turn, event, progress.call_id, model=progress.model, question=progress.question)
+
+    async def _warming(self, event: ev.Warming | ev.Warmed | ev.WarmingFailed) -> None:
+        turn = self._held.get(event.region)
+        if turn is None or event.call_id is None:
+            return
+        if isinstance(event, ev.Warming):
+            await turn.placed(event.call_id)
+        elif isinstance(event, ev.Warmed) or event.ended:
+            turn.settled(event.call_id)
 
     def _ended(
         self,
@@ -296,9 +324,7 @@ class TicketQueue:
             region=region,
             pools=pools or {},
             shares=partial(self._shares, region),
-            store=self._store,
-            mender=self._mender,
-            renewal=self._renewal,
+            means=Means(self._store, self._mender, self._renewal, self._warmer, self._keeper),
         )
         if pools is None:
             held.end(Over(LOST, final=False))
@@ -312,6 +338,7 @@ class TicketQueue:
         if held.open and not await self._mender.ended(held.open):
             self._group.start_soon(self._leave_later, held, seconds)
             return
+        await held.unkeep(held.pools)
         warm = await self._left_warm(held.pools)
         with suppress(StoreError):
             part = await to_thread.run_sync(self._part, held, seconds)

@@ -1,4 +1,4 @@
-"""Windows of pools, made short for a while and put back; what they were is on disk before they are touched.
+"""Windows of pools, changed for a while and put back; what they were is on disk before they are touched.
 
 A window that could not be kept is not changed: idle containers then end by themselves, later.
 """
@@ -22,7 +22,7 @@ _LEAVING = 3.0
 
 
 class Windows:
-    """The windows that one run has made short. Without `kept` the provider ends with the run.
+    """The windows that one run has changed. Without `kept` the provider ends with the run.
 
     `is_over` says whether the run with this id goes on no more; `clock` gives seconds since the epoch.
     """
@@ -57,6 +57,24 @@ class Windows:
             except StoreError:
                 return
         if await self._containers.cool(pool) is not None:
+            self._before[pool] = before
+
+    async def keep(self, pool: str) -> None:
+        """Let a container of a pool live whether it is asked or not, until the window is put back.
+
+        What fails is left: the container ends when its window does.
+        """
+        before = None if pool in self._before else await self._containers.window(pool)
+        if before is None or before.min_containers:
+            return
+        kept = Window(seconds=before.seconds, min_containers=1)
+        if self._kept is not None:
+            remember = partial(self._kept.remember, run_id=self._run_id, at=self._clock())
+            try:
+                before = await to_thread.run_sync(remember, pool, before, kept)
+            except StoreError:
+                return
+        if await self._containers.rewarm(pool, kept):
             self._before[pool] = before
 
     async def put_back(self, pool: str) -> None:

@@ -24,7 +24,7 @@ def cases() -> dict[str, tuple[Findings, str]]:
         "no answers": (found([{**each, **_GONE} for each in whole], spec), "There is no answer to compare."),
         "one region": (found([each for each in whole if each["region"] == "us"], spec), "one region alone"),
         "one model, one question": (found([row("us", "q0", 1), row("eu", "q0", 1)], None), "it takes 4 to tell"),
-        "interrupted": (found(uneven, spec, interrupted=True), "The run was stopped before"),
+        "interrupted": (found(uneven, spec, interrupted=True), "Not every execution has its outcome"),
         "unequal survivors": (found(uneven, spec), "lacks 25.0 % of its answers"),
         "no containers": (found([{**each, "container": None} for each in whole], spec), "which containers gave"),
         "all elsewhere": (

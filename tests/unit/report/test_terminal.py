@@ -7,6 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 from tests.support.reports import FRAME, TEXTS, hostile, small
+from tests.support.stories import found, job, story
 
 from beacon_cli.display.clean import clean
 from beacon_cli.evidence.findings import Findings
@@ -85,3 +86,12 @@ def test_markdown_has_the_verdicts_and_stays_text() -> None:
     assert "<script" not in bad
     assert "<img" not in bad
     assert len(bad.encode()) < 200_000
+
+
+def test_a_hostile_region_heads_no_column_as_it_is() -> None:
+    """The matrix of agreement has regions as headings: an escape in such a name does not reach the terminal."""
+    rows = [each | {"region": f"\x1b[31m{each['region']}\u202e"} for each in story(job())]
+    text = drawn(found(rows, None), 160)
+    assert "agreement" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text

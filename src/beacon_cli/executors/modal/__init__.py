@@ -4,6 +4,8 @@
 * `containers`: how the containers behind the cells stand, and how they are let go
 * `pools`: what a job calls, as a key that any process can read, and the SDK's handle for it
 * `calls`: waiting for a call that was placed, and ending it
+* `waking`, `addresses`: starting a container by a call that asks nothing, or over HTTP
+* `deploying`: what `modal deploy` does, for the files of the apps
 * `border`: what the SDK raises, and what is made of it
 * `gate`: the last look before a call's request leaves
 * `bridge`: how coroutines of the SDK's own event loop are awaited and cancelled

@@ -5,6 +5,7 @@ Knows a call by the SDK's handle for it; how it was placed, and what becomes of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -34,8 +35,11 @@ _GENTLE = 3.0
 _HARD = 1.5
 
 
-async def settled(call: Call, answer_bytes: int) -> Outcome:
-    """Wait for a call that was placed, in windows; a lost connection is taken up again a few times."""
+async def settled(call: Call, answer_bytes: int, *, read: Callable[[Any, int], Outcome] = outcome_of) -> Outcome:
+    """Wait for a call that was placed, in windows; a lost connection is taken up again a few times.
+
+    `read` says what the value that it returned means.
+    """
     pauses = iter(_PATIENCE)
     while True:
         began = monotonic()
@@ -52,7 +56,7 @@ async def settled(call: Call, answer_bytes: int) -> Outcome:
                 return unsettled(outcome)
             await anyio.sleep(pause)
         else:
-            return outcome_of(returned, answer_bytes)
+            return read(returned, answer_bytes)
 
 
 async def collected(call: Call, answer_bytes: int) -> Outcome:

@@ -8,7 +8,7 @@ in it too, only a live account can show: until then its input is in `backlog`, a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
@@ -16,9 +16,12 @@ import anyio
 import modal
 from modal.types import FunctionAutoscalerSettings
 
+from beacon_cli.executors.modal import waking
 from beacon_cli.executors.modal.bridge import theirs
+from beacon_cli.executors.modal.gate import Gate
 from beacon_cli.executors.modal.pools import Handle, Pool, find
-from beacon_cli.model import ModalTarget, Model, PoolStanding, Region, Window
+from beacon_cli.model import Deployed, ModalTarget, Model, Outcome, PoolStanding, Region, Window
+from beacon_cli.ports import MayPlace, Placed, always
 
 LEAST_WINDOW = 2
 """The shortest window that Modal takes, in seconds; the SDK refuses others (`autoscaler.update`, modal 1.6)."""
@@ -31,10 +34,17 @@ _Answer = TypeVar("_Answer")
 
 
 class ModalContainers:
-    """Asks over a client that is open; pools are looked up when they are first asked about."""
+    """Asks over a client that is open; pools are looked up when they are first asked about.
 
-    def __init__(self, target: ModalTarget, client: modal.Client) -> None:
+    `addresses` gives, for regions by id, the template of a health endpoint that wakes the model's container.
+    """
+
+    def __init__(
+        self, target: ModalTarget, client: modal.Client, gate: Gate, addresses: Mapping[str, str]
+    ) -> None:
         self._target = target
+        self._gate = gate
+        self._addresses = addresses
         self._client = client
         self._found: dict[str, Handle] = {}
 
@@ -72,6 +82,21 @@ class ModalContainers:
 
         return await self._asked(pool, rewarm) or False
 
+    async def deployed(self, region: Region, model: Model) -> Deployed | None:
+        """See `ports.Containers.deployed`: what `Function.info` shows, and the window."""
+        return await self._asked(self.pool(region, model), _deployed)
+
+    async def wake(
+        self, region: Region, model: Model, placed: Placed, may_place: MayPlace = always
+    ) -> Outcome | None:
+        """See `ports.Containers.wake`."""
+        if address := self._addresses.get(region.id):
+            from beacon_cli.executors.modal import addresses
+
+            return await addresses.by_address(address, region, model)
+        pool = Pool.of(self._target, region, model)
+        return await waking.by_call(pool, self._client, gate=self._gate, placed=placed, may_place=may_place)
+
     async def _asked(
         self, key: str, question: Callable[[Handle], Awaitable[_Answer]], *, missing: _Answer | None = None
     ) -> _Answer | None:
@@ -99,6 +124,19 @@ class ModalContainers:
 async def _standing(function: Handle) -> PoolStanding:
     stats = await theirs(function.get_current_stats.aio())
     return PoolStanding(alive=stats.num_total_runners, running=stats.num_running_inputs, backlog=stats.backlog)
+
+
+async def _deployed(function: Handle) -> Deployed:
+    about = await theirs(function.info.aio())
+    concurrency = about.concurrency_info
+    return Deployed(
+        regions=tuple(about.regions or ()),
+        gpus=tuple(name for name, _ in about.gpus),
+        timeout=about.timeout or None,
+        startup_timeout=about.startup_timeout,
+        concurrent=(concurrency.max_inputs or 1) if concurrency else 1,
+        window=await _window(function),
+    )
 
 
 async def _window(function: Handle) -> Window:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -23,16 +23,14 @@ from modal_proto import api_pb2
 
 from beacon_cli import templates
 from beacon_cli.errors import StartError
-from beacon_cli.executors.modal import calls
-from beacon_cli.executors.modal.border import line, start_error, told
+from beacon_cli.executors.modal import calls, placing
+from beacon_cli.executors.modal.border import line, start_error
 from beacon_cli.executors.modal.bridge import theirs
 from beacon_cli.executors.modal.containers import ModalContainers
-from beacon_cli.executors.modal.gate import Gate, Withheld
+from beacon_cli.executors.modal.gate import Gate
 from beacon_cli.executors.modal.pools import Handle, Pool, Unfound, find
-from beacon_cli.model import ErrorKind, Execution, Failed, Limits, ModalTarget, Model, Outcome, Region, Sampling
+from beacon_cli.model import Cancelled, Execution, Failed, Limits, ModalTarget, Model, Outcome, Region, Sampling
 from beacon_cli.ports import MayPlace, Placed, always
-
-_SPAWN_LIMIT = 60.0
 
 
 class ModalExecutor:
@@ -40,6 +38,7 @@ class ModalExecutor:
 
     Without `server_url` and `token` (id and secret) the user's own Modal configuration and credentials hold.
     `patience` is how many seconds connecting, and looking everything up, may each take before anything starts.
+    `addresses` are health endpoints that wake containers, see `ModalContainers`.
     """
 
     def __init__(
@@ -51,6 +50,7 @@ class ModalExecutor:
         server_url: str | None = None,
         token: tuple[str, str] | None = None,
         patience: float = 20.0,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
         self._target = target
         self._sampling = sampling or Sampling()
@@ -58,6 +58,7 @@ class ModalExecutor:
         self._server_url = server_url
         self._token = token
         self._patience = patience
+        self._addresses = addresses or {}
         self._functions: dict[tuple[str, str], Handle] = {}
         self._stack = AsyncExitStack()
         self._client: modal.Client
@@ -73,8 +74,8 @@ class ModalExecutor:
             with anyio.fail_after(self._patience):
                 await self._reach()
                 await self._connect()
-                self._containers = ModalContainers(self._target, self._client)
                 self._gate = Gate(self._client)
+                self._containers = ModalContainers(self._target, self._client, self._gate, self._addresses)
         except BaseException as error:
             await self.__aexit__(None, None, None)
             if isinstance(error, TimeoutError):
@@ -124,20 +125,9 @@ class ModalExecutor:
         values = templates.argument_values(execution, number, self._sampling)
         filled: dict[str, Any] = templates.fill(self._target.arguments, values)
         arguments = {name: value for name, value in filled.items() if value is not None}
-        with anyio.move_on_after(_SPAWN_LIMIT, shield=True) as limit:
-            try:
-                with self._gate.asking(may_place):
-                    call = await theirs(function.spawn.aio(**arguments))
-            except Withheld:
-                message = "the turn was not certain any more when the request was about to leave: not sent"
-                return Failed(kind=ErrorKind.INTERRUPTED, message=message, transient=True)
-            except Exception as error:  # noqa: BLE001 - whatever the SDK raises is told by the table
-                return told(error)
-            limit.deadline = float("inf")
-            await placed(call.object_id)
-        if limit.cancelled_caught:
-            message = f"the call was not taken within {_SPAWN_LIMIT:g} s; it may have been placed all the same"
-            return Failed(kind=ErrorKind.CONNECTION, message=message, transient=True)
+        call = await placing.place(function, arguments, gate=self._gate, placed=placed, may_place=may_place)
+        if isinstance(call, Failed | Cancelled):
+            return call
         return await calls.settled(call, self._answer_bytes)
 
     async def collect(self, execution: Execution, call_id: str) -> Outcome:  # noqa: ARG002 - the port's form

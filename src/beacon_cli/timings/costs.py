@@ -1,0 +1,183 @@
+"""GPU seconds that a run used, and what they cost: used, cold and idle, and what nobody can know. Pure.
+
+A container is taken to hold one GPU. Its time is counted once, also where it answers several questions at once.
+What is not known (a GPU without a price, an answer without its seconds) is counted as unknown, never as nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from math import inf
+
+import msgspec
+
+from beacon_cli.model import JsonObject
+from beacon_cli.rates import Rates
+from beacon_cli.timings.samples import Sample
+from beacon_cli.timings.waterfall import Part, Waterfall
+
+WINDOW = 120.0
+"""Seconds that a container may stand idle before it goes, in the original system."""
+
+
+class Usage(msgspec.Struct, kw_only=True):
+    """The seconds of one GPU type in one region for one model.
+
+    `generation` answered, `cold` started containers, `idle` lay between two answers of one container. `failed` is
+    what attempts without an answer took: at most that was paid for. `untold` counts answers that did not say their
+    seconds, `untold_seconds` what was waited for them.
+    """
+
+    answers: int = 0
+    containers: int = 0
+    generation: float = 0.0
+    cold: float = 0.0
+    idle: float = 0.0
+    failed: float = 0.0
+    untold: int = 0
+    untold_seconds: float = 0.0
+
+    @property
+    def known(self) -> float:
+        """The seconds that are known to have been paid for."""
+        return self.generation + self.cold + self.idle
+
+
+class Key(msgspec.Struct, frozen=True, order=True):
+    """Whose seconds they are. `gpu` as the answers name it, empty where none did."""
+
+    region: str
+    model: str
+    gpu: str
+
+
+class _Container(msgspec.Struct):
+    key: Key
+    until: float
+    """When it last answered, on our clock."""
+
+
+class Costs:
+    """What a run used. Only `add` changes it; holds no more than regions, models and containers."""
+
+    def __init__(self) -> None:
+        self.usages: defaultdict[Key, Usage] = defaultdict(Usage)
+        self._containers: dict[str, _Container] = {}
+        self._gpus: dict[tuple[str, str], str] = {}
+
+    @property
+    def containers(self) -> int:
+        """How many containers gave answers, by their ids."""
+        return len(self._containers)
+
+    def add(self, ended: Waterfall, sample: Sample | None) -> None:
+        """Take one more execution into account, with its sample if it was answered."""
+        cell = (ended.region, ended.model)
+        failed = ended.parts.get(Part.FAILED, 0.0)
+        if sample is not None and sample.claims.gpu is not None:
+            self._gpus[cell] = sample.claims.gpu
+        if failed:
+            self.usages[Key(*cell, self._gpus.get(cell, ""))].failed += failed
+        if sample is not None:
+            self._answered(Key(*cell, sample.claims.gpu or ""), sample)
+
+    def _answered(self, key: Key, sample: Sample) -> None:
+        usage, claims = self.usages[key], sample.claims
+        usage.answers += 1
+        passed = self._passed(key, sample)
+        if claims.generation is None or (claims.cold is not False and claims.start is None):
+            usage.untold += 1
+            usage.untold_seconds += sample.seen or 0.0
+            return
+        cold = claims.start or 0.0
+        inside = cold + claims.generation
+        # What lies before the container's last answer has been counted with that: it answered several at once.
+        usage.idle += max(0.0, passed - inside) if passed < inf else 0.0
+        usage.cold += min(cold, passed)
+        usage.generation += max(0.0, min(inside, passed) - cold)
+
+    def _passed(self, key: Key, sample: Sample) -> float:
+        """The provider's seconds since the container's last answer; infinite if it gave none before."""
+        container = sample.claims.container
+        if container is None or sample.at is None:
+            return inf
+        found = self._containers.get(container)
+        if found is None:
+            self._containers[container] = _Container(key, sample.at)
+            self.usages[key].containers += 1
+            return inf
+        passed = max(0.0, sample.at - found.until) * sample.speed
+        found.until = max(found.until, sample.at)
+        return passed
+
+    def tail(self, window: float) -> dict[Key, float]:
+        """The most that containers may have stood idle after their last answers, if they go after `window`."""
+        found = defaultdict[Key, float](float)
+        for container in self._containers.values():
+            found[container.key] += window
+        return dict(found)
+
+
+class Money(msgspec.Struct, frozen=True, kw_only=True):
+    """USD. `known` is the sum of what has a price; `unknown` counts the parts that have none."""
+
+    known: float = 0.0
+    unknown: int = 0
+
+    @property
+    def amount(self) -> float | None:
+        """The sum; None where a part of it has no price."""
+        return None if self.unknown else self.known
+
+
+def price(seconds: float, key: Key, rates: Rates) -> float | None:
+    """What so many seconds cost; None where the GPU or the region has no price."""
+    rate = rates.per_second(key.gpu, key.region)
+    return None if rate is None else seconds * rate
+
+
+def total(costs: Costs, rates: Rates) -> Money:
+    """What the known seconds cost, over all."""
+    prices = [price(usage.known, key, rates) for key, usage in costs.usages.items() if usage.known]
+    untold = sum(usage.untold > 0 for usage in costs.usages.values())
+    return Money(known=sum(each for each in prices if each is not None), unknown=prices.count(None) + untold)
+
+
+def record(costs: Costs, rates: Rates, window: float) -> JsonObject:
+    """All of it for programs: seconds and USD, None where unknown."""
+    tails = costs.tail(window)
+    whole = total(costs, rates)
+    return {
+        "usages": [
+            {
+                "region": key.region,
+                "model": key.model,
+                "gpu": key.gpu or None,
+                "answers": usage.answers,
+                "containers": usage.containers,
+                "gpu_seconds": {
+                    "generation": round(usage.generation, 3),
+                    "cold": round(usage.cold, 3),
+                    "idle": round(usage.idle, 3),
+                },
+                "at_most_seconds": {
+                    "failed": round(usage.failed, 3),
+                    "idle_after_the_last": round(tails.get(key, 0.0), 3),
+                },
+                "untold": {"answers": usage.untold, "waited_seconds": round(usage.untold_seconds, 3)},
+                "usd_per_second": rates.per_second(key.gpu, key.region),
+                "usd": _usd(price(usage.known, key, rates)),
+                "usd_at_most": _usd(price(usage.known + usage.failed + tails.get(key, 0.0), key, rates)),
+            }
+            for key, usage in sorted(costs.usages.items())
+        ],
+        "usd": _usd(whole.amount),
+        "usd_known": _usd(whole.known),
+        "without_price": whole.unknown,
+        "scaledown_window": window,
+        "rates": {"dated": rates.dated, "source": rates.source, "gpu": rates.gpu, "region": rates.region},
+    }
+
+
+def _usd(amount: float | None) -> float | None:
+    return None if amount is None else round(amount, 6)
