@@ -98,6 +98,7 @@ class TicketQueue:
         self._plan = plan
         self._executor = executor
         self._containers = containers
+        self._caps = caps
         self._clock = clocks.wall
         self._renewal = Renewal(store, claimant.holder, caps.lease_seconds, clocks.ticking)
         self._windows = windows
@@ -299,7 +300,7 @@ class TicketQueue:
             yield OpenTurn()
             return
         request = self._request(region, models, executions)
-        wait = Wait(self._store, request, mender=self._mender, emit=self._emit, clock=self._clock)
+        wait = Wait(self._store, request, caps=self._caps, mender=self._mender, emit=self._emit, clock=self._clock)
         granted = await wait.over()
         if isinstance(granted, Over):
             yield granted
