@@ -150,6 +150,8 @@ class TicketQueue:
         match event:
             case ev.Warming() | ev.Warmed() | ev.WarmingFailed():
                 await self._warming(event)
+            case ev.RunResumed():
+                self._group.start_soon(self._end_wakings, standings)
             case ev.AttemptStarted():
                 if turn := self._held.get(event.region):
                     await turn.begin(event, event.model, event.question)
@@ -165,6 +167,12 @@ class TicketQueue:
                 progress = standings.executions[event.execution]
                 if turn := self._held.get(progress.region):
                     self._ended(turn, event, progress.call_id, model=progress.model, question=progress.question)
+
+    async def _end_wakings(self, standings: Standings) -> None:
+        """End the calls with which an earlier process was waking containers: nobody waits for them any more."""
+        for call in [call for call, execution in standings.open_calls.items() if not execution]:
+            if await self._executor.cancel(call):
+                await self._emit(ev.OrphanEnded(at=self._clock(), call_id=call))
 
     async def _warming(self, event: ev.Warming | ev.Warmed | ev.WarmingFailed) -> None:
         turn = self._held.get(event.region)
