@@ -1,9 +1,11 @@
 """How fast is the queue? SQLite, and a Redis that this starts by itself, with all that is written synced to disk.
 
     python benchmarks/region_queue.py [--rounds 200] [--waiting 10000] [--folder .] [--stores sqlite,redis]
+                                      [--processes 50]
 
 Prints, in milliseconds: what taking a ticket and giving it back costs; how long after a turn is given back the
 next process has it, asking each 25 ms; and with so many tickets waiting, what a claim, a renewal, a snapshot cost.
+With `--processes` alone: how much of a core so many processes use that wait for one turn, each as a run waits.
 """
 
 from __future__ import annotations
@@ -14,16 +16,23 @@ import shutil
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import anyio
+
+from beacon_cli import events as ev
 from beacon_cli.ports import Store
-from beacon_cli.queues import redis, sqlite
+from beacon_cli.queues import clocks, redis, sqlite
 from beacon_cli.tickets import Caps, Entered, Granted, HowEnded, Part, Request
+from beacon_cli.turns.renewal import Renewal
+from beacon_cli.turns.waiting import Wait
 
 POLL = 0.025
 DONE = Part(how=HowEnded.COMPLETED, succeeded=24, failed=0, seconds=60.0)
@@ -154,6 +163,63 @@ def in_redis(url: str) -> Callable[[], Store]:
     return lambda: redis.store(url)
 
 
+class _Idle:
+    """In place of a `Mender`: nothing is dead or warm here."""
+
+    async def reclaim(self, _: object) -> None:
+        """Nothing to do."""
+
+    async def cool(self, _: object) -> None:
+        """Nothing to do."""
+
+
+def wait_for_a_turn(path: Path, run: str) -> None:
+    """Wait as a run does, with a thread that renews, until somebody ends this process."""
+    store = sqlite.store(path)
+    renewal = Renewal(store, f"host:{run}", Caps().lease_seconds, clocks.ticking)
+    renewal.start()
+
+    async def told(_: ev.Event) -> None:
+        """Nobody looks."""
+
+    async def main() -> None:
+        idle: Any = _Idle()
+        wait = Wait(store, request(run), caps=Caps(), mender=idle, emit=told, clock=time.time)
+        await wait.over()
+
+    anyio.run(main)
+
+
+def crowd(path: Path, processes: int, seconds: float = 15.0) -> None:
+    """How much of a core processes use that wait, once all of them do."""
+    with closing(sqlite.store(path)) as store:
+        store.agree(Caps())
+        first, _ = turn(store, "first")
+        command = [sys.executable, __file__, "--wait", str(path), "--as"]
+        waiting = [subprocess.Popen([*command, f"w{number}"]) for number in range(processes)]
+        try:
+            while store.snapshot(0).regions["us"].queue_size < processes:
+                store.renew("host:first")
+                time.sleep(0.5)
+            time.sleep(3.0)
+            store.renew("host:first")
+            before, began = sum(_used(each.pid) for each in waiting), time.perf_counter()
+            time.sleep(seconds)
+            used, took_all = sum(_used(each.pid) for each in waiting) - before, time.perf_counter() - began
+        finally:
+            for each in waiting:
+                each.kill()
+                each.wait()
+    share = used / took_all
+    print(f"  {processes} processes that wait behind ticket {first}: {share:.1%} of a core over {took_all:.0f} s")
+
+
+def _used(pid: int) -> float:
+    """Seconds of processor time that a process has used so far; Linux."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser()
@@ -161,10 +227,18 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, default=10_000)
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--stores", default="sqlite,redis")
+    parser.add_argument("--processes", type=int, default=0)
+    parser.add_argument("--wait", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--as", dest="run", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.wait:
+        wait_for_a_turn(given.wait, given.run)
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name).resolve()
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        if given.processes:
+            crowd(folder / "crowd.db", given.processes)
+            return
         if "sqlite" in given.stores:
             print("SQLite")
             measure(lambda: sqlite.store(folder / "queue.db"), given.rounds, given.waiting)

@@ -34,7 +34,6 @@ from beacon_cli.plan import Plan
 from beacon_cli.planning import forecasts
 from beacon_cli.planning.courses import Cell, Times, Way, course
 from beacon_cli.rates import Rates
-from beacon_cli.timings.costs import WINDOW
 from beacon_cli.timings.history import History
 
 REGIONS = ("us", "eu", "asia")
@@ -141,7 +140,7 @@ def told(records: Iterable[dict[str, Any]], *, since: float, speed: float) -> To
                 else:
                     found.last[each["region"]] = (at - origin) * speed
                     found.answers[each["execution"]] = (at - began[each["call"]]) * speed
-    lived = sum((end - max(ups[container], origin or 0.0)) * speed + WINDOW for container, end in ends.items())
+    lived = sum((end - max(ups[container], origin or 0.0)) * speed + Scaling().scaledown_window for container, end in ends.items())
     return found._replace(gpu=lived)
 
 

@@ -22,7 +22,8 @@ _LONGEST_ERROR = 2_000
 class About:
     """What is known of a call before its engine has said anything. Seconds are those of the container.
 
-    `model` is the name that the caller used; `repository` and `revision` are what was loaded for it.
+    `model` is the name that the caller used; `repository` and `revision` are what was loaded for it; `drawn_seed`
+    is the seed where the caller gave none.
     """
 
     model: str
@@ -37,6 +38,7 @@ class About:
     load: float
     started_at: float
     seed: int | None
+    drawn_seed: int | None
     execution_id: str | None
     attempt: int | None
 
@@ -80,6 +82,7 @@ def _about(about: About, *, seconds: float, queue: float) -> Answer:
         "engine": made.engine if made else None,
         "engine_version": made.version if made else None,
         "dtype": made.dtype if made else None,
+        "chat_template_sha256": made.template if made else None,
         "cold_start": about.cold,
         "from_snapshot": about.restored,
         "started_at": round(about.started_at, 3),
@@ -90,6 +93,7 @@ def _about(about: About, *, seconds: float, queue: float) -> Answer:
             "generation": round(generation, 3),
         },
         "seed": about.seed,
+        "drawn_seed": about.drawn_seed,
         "execution_id": about.execution_id,
         "attempt": about.attempt,
     }

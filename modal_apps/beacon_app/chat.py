@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Protocol
 
 from beacon_app.settings import CHAT_DATE
@@ -56,6 +57,12 @@ def write(tokenizer: Tokenizer, prompt: str, system_prompt: str | None) -> Writt
     text = _rendered(tokenizer, [{"role": "user", "content": joined}])
     form = Form.SYSTEM_IN_QUESTION if system_prompt else Form.TEMPLATE
     return Written(text=text, form=form, special=False)
+
+
+def fingerprint(tokenizer: Tokenizer) -> str | None:
+    """The SHA-256 of the template, which two containers share if they put questions alike; None without one."""
+    template = tokenizer.chat_template
+    return sha256(str(template).encode()).hexdigest() if template else None
 
 
 def _rendered_or_none(tokenizer: Tokenizer, messages: list[dict[str, str]]) -> str | None:

@@ -38,11 +38,15 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What an engine is: its name and version, the number format of its weights, and the GPU that it runs on."""
+    """What an engine is: its name and version, the number format of its weights, and the GPU that it runs on.
+
+    `template` is the SHA-256 of the chat template, None where the tokenizer has none.
+    """
 
     engine: str
     version: str
     dtype: str
+    template: str | None = None
     gpu: str | None = None
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from beacon_app.settings import STARTUP_TIMEOUT
+
 _AT_ONCE = 2.0
 """Seconds after a container is ready within which an input that was waiting for it is given to it."""
 _CLOCK_TICKS = "SC_CLK_TCK"
@@ -35,7 +37,9 @@ class Life:
         """The weights are being read; call what this gives when they are."""
         start = self.clock()
         self._loaded_in = self.task
-        self._note_boot(start)
+        began = self.began()
+        if began is not None and 0 <= start - began <= STARTUP_TIMEOUT:
+            self.boot = start - began
 
         def loaded() -> None:
             self.load = self.clock() - start
@@ -47,8 +51,8 @@ class Life:
         start = self.clock()
         self.restored = self._loaded_in != self.task
         if self.restored:
-            self.load = 0.0  # another container's
-            self._note_boot(start)
+            # Another container's; and when a restored process began, its system may tell by another's clock.
+            self.load, self.boot = 0.0, None
         self._finished = 0
 
         def awake() -> None:
@@ -82,10 +86,6 @@ class Life:
             "container": self.task,
             "image": self.environ.get("MODAL_IMAGE_ID", ""),
         }
-
-    def _note_boot(self, now: float) -> None:
-        began = self.began()
-        self.boot = None if began is None or began > now else now - began
 
 
 def process_began() -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from beacon_app.chat import Form, write
+from beacon_app.chat import Form, fingerprint, write
 from beacon_app.engine import Asked, Broken, Made, Refused, Said
 from beacon_app.settings import Card
 
@@ -54,6 +54,7 @@ class TransformersEngine:
             engine="transformers",
             version=f"{transformers.__version__} (torch {torch.__version__})",
             dtype=str(self._model.dtype).removeprefix("torch."),
+            template=fingerprint(self._tokenizer),
             gpu=gpu,
         )
 
@@ -67,8 +68,9 @@ class TransformersEngine:
         import torch
 
         written = write(self._tokenizer, asked.prompt, asked.system_prompt)
-        inputs = self._tokenizer(written.text, return_tensors="pt", add_special_tokens=written.special)
-        inputs = inputs.to(self._device)
+        encoded = self._tokenizer(written.text, return_tensors="pt", add_special_tokens=written.special)
+        # Some tokenizers give more than their models take.
+        inputs = {name: encoded[name].to(self._device) for name in ("input_ids", "attention_mask")}
         prompt_tokens = int(inputs["input_ids"].shape[1])
         config = self._config(asked, prompt_tokens)
         if self._device == "cuda":

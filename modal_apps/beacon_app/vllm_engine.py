@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from beacon_app.chat import write
+from beacon_app.chat import fingerprint, write
 from beacon_app.engine import Asked, Broken, Made, Refused, Said
 from beacon_app.settings import Card
 
@@ -73,7 +73,13 @@ class VllmEngine:
         self._server = self._await(self._start(arguments))
         self._tokenizer = self._await(self._server.get_tokenizer())
         self._own = dict(self._server.model_config.get_diff_sampling_param())
-        return Made(engine="vllm", version=str(self._vllm.__version__), dtype=self._card.dtype, gpu=_gpu())
+        return Made(
+            engine="vllm",
+            version=str(self._vllm.__version__),
+            dtype=self._card.dtype,
+            template=fingerprint(self._tokenizer),
+            gpu=_gpu(),
+        )
 
     def generate(self, asked: Asked) -> Said:
         """Answer.

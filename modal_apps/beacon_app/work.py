@@ -78,7 +78,7 @@ class Worker:
         at = clock()
         about = self._about(at, given)
         try:
-            said = self._ready().generate(asked(given, about.seed))
+            said = self._ready().generate(asked(given, about.drawn_seed))
             answer = success(about, said, seconds=clock() - at)
         except Refused as error:
             answer = failure(about, str(error), seconds=clock() - at)
@@ -149,7 +149,8 @@ class Worker:
             boot=life.boot,
             load=life.load,
             started_at=at,
-            seed=int.from_bytes(os.urandom(_SEED_BYTES)) if seed is None and "prompt" in given else seed,
+            seed=seed,
+            drawn_seed=int.from_bytes(os.urandom(_SEED_BYTES)) if seed is None and "prompt" in given else None,
             execution_id=given.get("execution_id"),
             attempt=given.get("attempt"),
         )
@@ -162,8 +163,8 @@ def success_of_health(about: About) -> Answer:
     return {**state, "status": "healthy"}
 
 
-def asked(given: dict[str, Any], seed: int | None) -> Asked:
-    """The question that the arguments make.
+def asked(given: dict[str, Any], drawn_seed: int | None) -> Asked:
+    """The question that the arguments make; `drawn_seed` where they have no seed.
 
     Raises:
         Refused: one of them is nothing that a model can be asked with.
@@ -174,6 +175,7 @@ def asked(given: dict[str, Any], seed: int | None) -> Asked:
     system_prompt = given.get("system_prompt")
     if system_prompt is not None and type(system_prompt) is not str:
         raise Refused("`system_prompt` has to be text")
+    seed = drawn_seed if given.get("seed") is None else given["seed"]
     if type(seed) is not int or seed not in _SEED_RANGE:
         raise Refused("`seed` has to be a whole number of 64 bits")
     most = given.get("max_tokens")

@@ -214,6 +214,30 @@ def test_a_job_that_waits_can_be_cancelled(house: House) -> None:
     assert len(rig.placed()) == 1
 
 
+def test_an_urgent_job_is_served_first_and_all_are_listed(house: House) -> None:
+    """Posted last and urgent, a job stands before those that wait; GET /jobs has all, the newest first."""
+    with house(speed=20, rules=HANGS) as rig, rig.serving() as served, served.client() as client:
+        first = served.post(job(1, name="first"))
+        served.until(first, lambda found: found["state"] == "running")
+        usual = served.post(job(1, name="usual"))
+        served.until(usual, lambda found: found["state"] == "waiting")
+        urgent = served.post(job(1, name="urgent"), priority="high")
+        served.until(urgent, lambda found: found["position"] == 1)
+        assert served.job(usual)["position"] == 2
+        listed = fits(client.get("/jobs").json(), "Jobs")
+        assert [(each["run_id"], each["state"], each["priority"]) for each in listed["jobs"]] == [
+            (urgent, "waiting", "high"),
+            (usual, "waiting", "normal"),
+            (first, "running", "normal"),
+        ]
+        assert fits(client.get("/jobs", params={"limit": 1}).json(), "Jobs")["total"] == 3
+        for wrong in ({"limit": "0"}, {"limit": "x"}, {"limit": "9999"}):
+            assert client.get("/jobs", params=wrong).status_code == 400
+        assert client.post("/jobs", json=job(1), params={"priority": "now"}).status_code == 400
+        for each in (usual, urgent, first):
+            assert client.delete(f"/jobs/{each}").status_code == 202
+
+
 def test_a_server_that_stops_goes_on_where_it_was(house: House) -> None:
     """SIGTERM in the middle: no call is left, nothing is paid for twice, the waiting job keeps waiting."""
     rules = ({"effect": "hang", "question": "Question 3 of first?", "attempts": [1, 1]},)

@@ -12,15 +12,19 @@ import yaml
 
 from beacon_app import serving, settings
 from beacon_app.answer import About, failure, success
+from beacon_app.answer import metrics as log_line
 from beacon_app.engine import Made, Said
 from beacon_cli import settings as configuration
 from beacon_cli import wiring
 from beacon_cli.behaviour import answers
 from beacon_cli.behaviour.timing import Asked
 from beacon_cli.emulator import deployment
+from beacon_cli.evidence import parity
 from beacon_cli.executors.answers import DROPPED, outcome_of
 from beacon_cli.model import Failed, ModalTarget, Succeeded
 from beacon_cli.operations import deploying
+from beacon_cli.timings import metrics
+from beacon_cli.timings.claims import of_mapping
 
 JOBS = sorted((Path(__file__).parents[2] / "jobs").glob("*.yaml"))
 METHODS = {"generate": serving.Model.generate, "health": serving.Model.health}
@@ -39,6 +43,7 @@ ABOUT = About(
     load=20.0,
     started_at=1.0,
     seed=7,
+    drawn_seed=None,
     execution_id="e1",
     attempt=1,
 )
@@ -62,8 +67,8 @@ def test_the_functions_are_those_that_the_emulator_plays(name: str) -> None:
 
 
 def test_the_classes_are_those_that_the_emulator_plays() -> None:
-    """Classes and their one parameter have the same names."""
-    assert set(settings.GPU_OF) == set(deployment.CLASSES)
+    """Classes and their one parameter have the same names, and the classes the same GPUs."""
+    assert dict(settings.GPU_OF) == dict(deployment.CLASSES)
     for name in deployment.CLASSES:
         assert next(iter(inspect.get_annotations(getattr(serving, name)))) == deployment.PARAMETER
 
@@ -125,6 +130,23 @@ def test_a_rehearsals_answer_has_no_key_that_the_apps_lack() -> None:
     assert set(played) - set(ours) == {"synthetic"}
     assert set(played["seconds"]) == set(ours["seconds"])
     assert {key for key in set(played) & set(ours) if type(played[key]) is not type(ours[key])} == set()
+
+
+def test_beacon_knows_what_an_answer_says_of_its_making() -> None:
+    """Every fact that a difference is held against is told by the apps, but those that are the job's own."""
+    told = set(success(ABOUT, SAID, seconds=3.0))
+    untold = {fact for fact, keys in parity.FACTS.items() if not told & set(keys)}
+    assert untold == {"temperature"}
+
+
+def test_the_line_of_the_log_is_one_that_beacon_counts() -> None:
+    """`beacon metrics --from-logs` reads from the app's line what it would read from the answer."""
+    answer = success(ABOUT, SAID, seconds=3.0)
+    sample = metrics.of_log_line(f"2026-11-22T01:00:00 {log_line(answer)}")
+    assert sample is not None
+    assert (sample.region, sample.model) == ("eu", "llama3.2-1b")
+    assert sample.claims == of_mapping(answer, cold=True, container=sample.claims.container)
+    assert (sample.claims.start, sample.claims.generation, sample.claims.memory) == (23.0, 3.0, 2.5)
 
 
 def test_answers_are_json() -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,6 +172,42 @@ def test_a_region_without_an_app_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "mars" not in [each.region for each in deploying.chosen([])]
     with pytest.raises(UsageError, match="unknown region"):
         deploying.chosen(["venus"])
+
+
+def test_the_files_may_be_the_users_own(tmp_path: Path) -> None:
+    """`--apps DIR` deploys a copy that somebody has changed, and refuses a folder that has none."""
+    shutil.copytree(APPS, tmp_path / "mine")
+    assert {Path(each.file).parent for each in deploying.chosen([], tmp_path / "mine")} == {tmp_path / "mine"}
+    with pytest.raises(UsageError, match="no region that is switched on has an app in"):
+        deploying.chosen([], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "said"),
+    [
+        (["--region", "venus"], {}, 2, "beacon: unknown region 'venus'; known: us, eu, asia\n"),
+        ([], {}, 5, "beacon: no Modal credentials: run `modal token new`"),
+        ([], {"MODAL_SERVER_URL": "http://127.0.0.1:1"}, 5, "beacon: http://127.0.0.1:1 cannot be reached"),
+    ],
+)
+def test_what_cannot_be_deployed_is_one_line_and_a_code(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], code: int, said: str
+) -> None:
+    """The command ends with its exit code and one line that says what to do, and stdout stays empty."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MODAL_")}
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        nobody = {"MODAL_CONFIG_PATH": str(tmp_path / "x.toml"), "MODAL_SERVER_URL": f"http://127.0.0.1:{port}"}
+        done = subprocess.run(
+            [sys.executable, "-m", "beacon_cli", "deploy", *arguments],
+            cwd=tmp_path,
+            env={**clean, **nobody, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
+    assert done.stderr.startswith(said)
 
 
 def test_one_app_that_fails_keeps_no_other_away(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from beacon_app import work
-from beacon_app.chat import Form, write
+from beacon_app.chat import Form, fingerprint, write
 from beacon_app.life import Life, process_began
 from beacon_app.settings import CHAT_DATE
 
@@ -49,6 +49,12 @@ def test_no_system_prompt_is_no_system_message() -> None:
         assert (written.text, written.form) == ("[user]question", Form.TEMPLATE)
 
 
+def test_without_a_template_there_is_no_fingerprint() -> None:
+    """Two containers without a template have none to compare."""
+    assert fingerprint(Tokenizer(None)) is None
+    assert fingerprint(Tokenizer("a")) != fingerprint(Tokenizer("b"))
+
+
 def test_a_fault_in_a_template_is_no_refusal() -> None:
     """What a template raises that is not of its language is a fault, and not hidden behind another form."""
 
@@ -65,9 +71,9 @@ def test_a_container_that_never_was_ready_has_no_cold_input() -> None:
 
 
 def test_boot_is_unknown_where_the_system_does_not_say() -> None:
-    """Unknown is None, and a start that lies in the future (a restored clock) is unknown too."""
-    for began in (None, 50.0):
-        life = Life(clock=lambda: 10.0, environ={}, began=lambda began=began: began)  # type: ignore[misc]
+    """Unknown is None; a start in the future, or longer ago than a start may take, is unknown too."""
+    for began in (None, 50_000.0, 1.0):
+        life = Life(clock=lambda: 10_000.0, environ={}, began=lambda began=began: began)  # type: ignore[misc]
         life.loading()()
         life.waking()()
         assert life.boot is None

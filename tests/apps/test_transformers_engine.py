@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def test_the_real_loading_code_says_what_it_loaded(loaded: Loaded) -> None:
     assert library.__version__ in loaded.made.version
     assert torch.__version__ in loaded.made.version
     assert loaded.made.dtype == "float32"
+    assert loaded.made.template == hashlib.sha256(tiny.TEMPLATE.encode()).hexdigest()
     assert (loaded.made.gpu is not None) == torch.cuda.is_available()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from beacon_app import settings, weights
 from beacon_app.answer import METRICS
-from beacon_app.engine import Asked, Broken, Made, Refused, Said
+from beacon_app.engine import Asked, Broken, Made, Said
 from beacon_app.life import Life
 from beacon_app.settings import Card
 from beacon_app.work import Worker
@@ -55,7 +55,7 @@ class Scripted:
     def wake(self) -> Made:
         """Take five seconds."""
         self._clock.now += 5
-        return Made(engine="scripted", version="1", dtype="float16", gpu="Tesla T4")
+        return Made(engine="scripted", version="1", dtype="float16", template="f" * 64, gpu="Tesla T4")
 
     def generate(self, asked: Asked) -> Said:
         """Take three seconds."""
@@ -150,7 +150,9 @@ def test_an_answer_has_the_originals_keys_and_where_it_came_from(tmp_path: Path)
         "from_snapshot": False,
         "started_at": 1015.0,
         "seconds": {"boot": 10.0, "load": 15.0, "queue": 0.0, "generation": 3.0},
+        "chat_template_sha256": "f" * 64,
         "seed": 7,
+        "drawn_seed": None,
         "execution_id": "e1",
         "attempt": 2,
     }
@@ -204,19 +206,20 @@ def test_a_container_from_a_snapshot_counts_its_own_start(tmp_path: Path) -> Non
     container.worker.load()
     container.environ["MODAL_TASK_ID"] = "ta-two"
     container.clock.now += 3600
-    container.life.began = lambda: container.clock.now - 2
     container.worker.wake()
     answer = container.worker.generate(prompt="hello")
     assert answer["container"] == "ta-two"
     assert (answer["from_snapshot"], answer["cold_start"]) == (True, True)
-    assert answer["seconds"] == {"boot": 2.0, "load": 5.0, "queue": 0.0, "generation": 3.0}
+    assert answer["seconds"] == {"boot": None, "load": 5.0, "queue": 0.0, "generation": 3.0}
 
 
 def test_a_seed_that_nobody_gave_is_drawn_and_said(tmp_path: Path) -> None:
-    """Every answer can be asked for again: a seed of its own where the caller gave none."""
+    """Every answer can be asked for again: where the caller gave no seed, the answer names the one it had."""
     container = Container(tmp_path)
     worker = container.start()
-    seeds = [worker.generate(prompt="hello")["seed"] for _ in range(2)]
+    answers = [worker.generate(prompt="hello") for _ in range(2)]
+    assert [answer["seed"] for answer in answers] == [None, None]
+    seeds = [answer["drawn_seed"] for answer in answers]
     assert seeds == [asked.seed for asked in container.engine.asked]
     assert seeds[0] != seeds[1]
     assert all(0 <= seed < 2**53 for seed in seeds)
@@ -335,27 +338,6 @@ def test_a_snapshot_of_a_fault_heals(tmp_path: Path) -> None:
     container.fill(LLAMA)
     container.worker.wake()
     assert container.worker.generate(prompt="hello")["status"] == "success"
-
-
-def test_weights_of_another_commit_are_refused(tmp_path: Path) -> None:
-    """A download that gave another commit than the table's leaves no weights behind that would be served."""
-    with pytest.raises(Refused, match="the table has"):
-        weights.fetch(tmp_path, LLAMA, get=lambda _card, _path: "f" * 40)
-    with pytest.raises(Refused, match="run its app's `download`"):
-        weights.find(tmp_path, LLAMA)
-
-
-def test_weights_that_are_there_are_not_fetched_again(tmp_path: Path) -> None:
-    """A second download costs nothing, and a revision of its own has a folder of its own."""
-    fetched: list[Path] = []
-
-    def get(card: Card, path: Path) -> str:
-        fetched.append(path)
-        return card.revision
-
-    assert weights.fetch(tmp_path, LLAMA, get=get) == weights.fetch(tmp_path, LLAMA, get=get)
-    assert fetched == [weights.folder(tmp_path, LLAMA)]
-    assert LLAMA.revision in str(fetched[0])
 
 
 def _first_fails() -> Callable[[Asked], Said]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from tests.support.chaos import Told, count, dice, draws
 from tests.support.contest import Contest
 
+from beacon_cli import queue_check
+from beacon_cli.queues import sqlite
 from beacon_cli.tickets import LogKind
 
 pytestmark = pytest.mark.timeout(900)
@@ -37,6 +43,23 @@ def test_no_run_overtakes_another(contest: Contest, told: Told) -> None:
             worked[record["region"]][whose[record["execution"]]] = None
     assert {region: list(runs) for region, runs in worked.items()} == granted
     told("one job after another, in 3 processes", runs=_PROCESSES * jobs, turns=sum(map(len, granted.values())))
+
+
+def test_many_processes_keep_their_order(tmp_path: Path, told: Told) -> None:
+    """Fifty processes (or a few) that take turn after turn in one file: none overtakes another."""
+    processes, turns = count(6, 50), 4
+    path = tmp_path / "queue.db"
+    sqlite.store(path).close()
+    command = [sys.executable, "-m", "tests.support.turntaker", str(path), str(turns)]
+    started = [subprocess.Popen([*command, f"p{number}"]) for number in range(processes)]
+    assert [each.wait(300) for each in started] == [0] * processes
+    with closing(sqlite.store(path)) as store:
+        log = list(store.log())
+    assert queue_check.check(log).violations == ()
+    entered = [each.run_id for each in log if each.kind is LogKind.ENTERED]
+    assert entered == [each.run_id for each in log if each.kind is LogKind.GRANTED]
+    assert len(entered) == processes * turns
+    told(f"{processes} processes take turns in one file", turns=len(entered))
 
 
 @draws(1, 10)

@@ -12,7 +12,7 @@ from beacon_cli import events as ev
 from beacon_cli.model import Limits, RetryRule
 from beacon_cli.ports import Store
 from beacon_cli.queues import memory
-from beacon_cli.tickets import Answer, Granted, LogKind
+from beacon_cli.tickets import Answer, Caps, Granted, LogKind
 
 
 def on_asyncio(main: Callable[[], Awaitable[object]]) -> None:
@@ -120,3 +120,34 @@ def test_a_turn_that_stood_still_lets_no_request_leave() -> None:
 
     on_asyncio(main)
     assert seen == [True, False, False]
+
+
+class Forgetful:
+    """A store that can lose all that it knows."""
+
+    def __init__(self) -> None:
+        self.inner = memory.store()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_a_store_that_lost_its_data_gets_the_caps_again() -> None:
+    """A run that goes on after its store forgot everything says first what the workspace allows."""
+    store, building = Forgetful(), Building()
+    caps = Caps(lease_seconds=LEASE, gpus_per_region=1, gpus_total=1)
+    runner = Runner(store, Housed(building, seconds=0.05), spec=job(("m1",), questions=4), caps=caps)
+
+    async def lose() -> None:
+        await runner.journal.seen(ev.CallPlaced)
+        store.inner = memory.store()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lose)
+            await runner.go()
+
+    on_asyncio(main)
+    assert store.inner.agree(Caps()) == caps
+    assert len(runner.journal.of(ev.TurnLost)) == 1
+    assert runner.standings.total("succeeded") == 4

@@ -6,8 +6,10 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -95,6 +97,57 @@ class Server:
         """Send it a signal: SIGSTOP makes it stall."""
         assert self._process is not None
         self._process.send_signal(number)
+
+
+class Proxy:
+    """A way to a server that can be cut: used as `with`. While it is, nothing passes, and nobody is told."""
+
+    def __init__(self, port: int) -> None:
+        self._far = port
+        self._open = threading.Event()
+        self._open.set()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
+
+    def __enter__(self) -> Self:
+        """Begin to forward."""
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take no more connections, and let go of what was held back."""
+        self._open.set()
+        self._listening.close()
+
+    def cut(self) -> None:
+        """Forward nothing any more."""
+        self._open.clear()
+
+    def mend(self) -> None:
+        """Forward again, what was held back first."""
+        self._open.set()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._far))
+                except OSError:  # nobody is there
+                    near.close()
+                    continue
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._forward, args=ends, daemon=True).start()
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                self._open.wait()
+                target.sendall(data)
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
 
 def _free_port() -> int:

@@ -40,13 +40,15 @@ class Served(msgspec.Struct, frozen=True):
         with httpx.Client(base_url=self.url, headers={**self.authorized, **headers}, timeout=PATIENCE) as client:
             yield client
 
-    def post(self, job: str | dict[str, Any]) -> str:
+    def post(self, job: str | dict[str, Any], **params: str) -> str:
         """Post a job, as YAML or as JSON; gives its run id."""
         with self.client() as client:
             if isinstance(job, str):
-                answer = client.post("/jobs", content=job, headers={"content-type": "application/yaml"})
+                answer = client.post(
+                    "/jobs", content=job, headers={"content-type": "application/yaml"}, params=params
+                )
             else:
-                answer = client.post("/jobs", json=job)
+                answer = client.post("/jobs", json=job, params=params)
         assert answer.status_code == 202, answer.text
         assert answer.headers["location"] == f"/jobs/{answer.json()['run_id']}"
         return str(answer.json()["run_id"])

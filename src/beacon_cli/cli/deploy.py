@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,6 +31,15 @@ def deploy(
             show_default=False,
         ),
     ] = None,
+    apps: Annotated[
+        Path | None,
+        typer.Option(
+            "--apps",
+            metavar="DIR",
+            help="The folder with the files, in place of those that came with beacon.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deployed.")] = False,
     json: options.Json = False,
 ) -> None:
@@ -40,11 +50,11 @@ def deploy(
     from beacon_cli.operations import deploying
 
     tell = partial(deploying.show, stream=sys.stdout, as_json=json)
-    apps = deploying.chosen(region or ())
+    chosen = deploying.chosen(region or (), apps)
     if dry_run:
-        for each in apps:
+        for each in chosen:
             tell(each)
         return
-    deploying.deploy(apps, tell, secret=secret, download=download)
+    deploying.deploy(chosen, tell, secret=secret, download=download)
     if not download:
         paper.tell(["Containers need weights: beacon deploy --download  fills the volumes, once"])

@@ -42,7 +42,7 @@ def plan(
     rates: options.RatesFile = None,
     window: Annotated[
         float, typer.Option("--window", metavar="SECONDS", min=0.0, help="How long an idle container stays.")
-    ] = 120.0,
+    ] = 300.0,
     at_once: Annotated[
         int, typer.Option("--at-once", metavar="N", min=1, help="How many questions a container answers at once.")
     ] = 1,

@@ -36,7 +36,7 @@ def show(
         typer.Option(
             "--window", metavar="SECONDS", min=0.0, help="With --cost: how long an idle container stays at most."
         ),
-    ] = 120.0,
+    ] = 300.0,
     json: options.Json = False,
 ) -> None:
     """Show a run: how it ended, and its answers side by side; or where its time went, or what it cost."""

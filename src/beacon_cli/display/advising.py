@@ -24,38 +24,50 @@ def advice(found: Sequence[Advice], rates: Rates, remarks: Sequence[str], *, reh
     parts: list[RenderableType] = [Text.assemble((" REHEARSALS ", LABEL), " made-up times")] if rehearsals else []
     for region, pieces in groupby(found, key=lambda each: each.region):
         parts.append(cell(region, STRONG))
+        known = ""
         for each in pieces:
             look = _LOOKS.get(each.kind, STRONG)
             parts += [
                 Text.assemble("  ", (each.kind.value, look), f": {each.says}", overflow="fold"),
-                _details(each),
+                _details(each, known),
             ]
+            known = each.numbers
         parts.append(Text(""))
     parts += [paragraph(remark, FAINT) for remark in remarks]
-    if any(each.usd or each.price for each in found):
+    if any(each.usd_per_month or each.price for each in found):
         dated, source = rates.dated or "an unknown date", rates.source or "an unknown source"
         parts.append(paragraph(f"rates of {dated}, GPUs alone, from {source}", FAINT))
     return Group(*parts)
 
 
-def _details(each: Advice) -> Table:
+def _details(each: Advice, known: str) -> Table:
+    """What stands behind a piece of advice, without numbers that are `known` from the piece before it."""
     made = Table.grid(padding=(0, 2, 0, 0))
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
-    rows = [("because", each.numbers)]
-    if each.gain is not None:
-        rows.append(("gains", f"up to {precise(each.gain)} a job" if each.gain else "nothing that was seen"))
-    if each.price or each.usd is not None:
+    rows = [("because", each.numbers)] if each.numbers != known else []
+    if each.gain_seconds is not None:
+        rows.append(
+            (
+                "gains",
+                f"up to {precise(each.gain_seconds)} a job" if each.gain_seconds else "nothing that was seen",
+            )
+        )
+    if each.price or each.usd_per_month is not None:
         rows.append(("costs", _price(each)))
     rows += [("do", command) for command in each.commands]
     for label, text in rows:
-        made.add_row(Text(f"    {label}", FAINT), paragraph(text))
+        made.add_row(Text(f"    {label:<7}", FAINT), paragraph(text))
     return made
 
 
 def _price(each: Advice) -> str:
-    if each.usd is None:
+    if each.usd_per_month is None:
         return each.price if "unknown" in each.price else f"{each.price}; for a month unknown"
-    if not each.usd:
+    if not each.usd_per_month:
         return each.price or "nothing"
-    return f"{each.usd:.0f} USD a month: {each.price}" if each.price else f"{each.usd:.0f} USD a month"
+    return (
+        f"{each.usd_per_month:.0f} USD a month: {each.price}"
+        if each.price
+        else f"{each.usd_per_month:.0f} USD a month"
+    )

@@ -38,7 +38,7 @@ def metrics(view: MetricsView, width: int) -> RenderableType:
     head = Text(overflow="fold")
     if view.rehearsals:
         head.append(" REHEARSALS ", LABEL).append(" ")
-    head.append(f"{count(found.n, 'answer')}", STRONG).append(f" {view.origin}", FAINT)
+    head.append(f"{count(found.n, 'answer')}", STRONG).append(" ").append_text(paragraph(view.origin, FAINT))
     remarks = [paragraph(remark, FAINT) for remark in view.remarks]
     if not found.n:
         return Stack(head, *remarks)
@@ -48,7 +48,7 @@ def metrics(view: MetricsView, width: int) -> RenderableType:
         parts += [blank, _against(held)]
     if len(found.days) > 1:
         parts += [blank, _days(found)]
-    return Stack(*parts, blank, _small(), *remarks)
+    return Stack(*parts, blank, *_woken(found), _small(), *remarks)
 
 
 def _groups(found: Metrics, width: int) -> Table:
@@ -121,6 +121,17 @@ def _days(found: Metrics) -> Table:
 
 def _median(values: Spread) -> float | None:
     return quantile(values, 0.5)
+
+
+def _woken(found: Metrics) -> list[Text]:
+    """How many containers were woken before they were asked: their starts are in no rate and no answer."""
+    group = found.all
+    if not group.woken:
+        return []
+    median = quantile(group.starts, 0.5)
+    took = f"; half of {count(group.starts.n, 'start')} took over {precise(median)}" if median is not None else ""
+    said = f"{count(group.woken, 'container')} had been woken before being asked{took}"
+    return [Text(said, FAINT, overflow="fold")]
 
 
 def _small() -> Text:

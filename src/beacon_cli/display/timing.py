@@ -32,6 +32,7 @@ _LOOKS: Mapping[Part, tuple[str, str, Style]] = {
     Part.UNTOLD: ("?", "?", FAINT),
 }
 """Of each part its sign, the same for terminals that are not set to UTF-8, and its look."""
+_WORDS = {Part.NETWORK: "network and the rest"}
 _MOST_ROWS = 60
 _SLOWEST = 10
 _NAME = 24
@@ -138,13 +139,20 @@ def _waits(shares: Shares) -> Text:
     """What each region waited for its turn, and how long its executions waited for those before them."""
     line = Text(overflow="fold")
     line.append("waited before that, on average: ", FAINT)
-    said = [
-        f"{cell(region).plain} {precise(tally.parts[Part.TURN] / tally.n)} for its turn in the queue,"
-        f" {precise(tally.parts[Part.ORDER] / tally.n)} for the questions before"
-        for region, tally in shares.regions.items()
-        if tally.n
-    ]
-    return line.append("; ".join(said))
+    for region, tally in shares.regions.items():
+        turn, order = (precise(tally.parts[part] / tally.n) for part in (Part.TURN, Part.ORDER))
+        warming = warmed(shares, region)
+        waking = f" {precise(warming)} for its slowest container to be warmed," if warming else ""
+        said = f"{cell(region).plain} {turn} for its turn in the queue,{waking} {order} for the questions before; "
+        line.append(said)
+    line.right_crop(2)
+    return line
+
+
+def warmed(shares: Shares, region: str) -> float:
+    """How long the slowest container of a region was warmed before it was asked, in seconds; 0 if none was."""
+    own = [tally for (where, _), tally in shares.models.items() if where == region and tally.n]
+    return max((tally.parts[Part.WARMING] / tally.n for tally in own), default=0.0)
 
 
 def _slowest(waterfalls: Sequence[Waterfall], width: int, *, ascii_only: bool) -> Table:
@@ -172,7 +180,8 @@ def _meanings(view: TimingView, *, ascii_only: bool) -> Text:
     line = Text(overflow="fold")
     for part in used:
         sign, plain, look = _LOOKS[part]
-        line.append(plain if ascii_only else sign, look).append(f" {part.value}   ", FAINT)
+        words = _WORDS.get(part, part.value)
+        line.append(plain if ascii_only else sign, look).append(f" {words}   ", FAINT)
     line.rstrip()
     return line
 
@@ -197,6 +206,9 @@ def brief(shares: Shares) -> Text | None:
         rest = {part: tally.share(part) or 0.0 for part in Part if part not in ASIDE | COLD}
         named = sorted(((share, part) for part, share in rest.items() if share >= _SEEN), reverse=True)
         said = ", ".join(f"{part.value} {100 * share:.0f} %" for share, part in named[:3])
-        cold = f"cold starts took {100 * (tally.cold_share or 0.0):.0f} % of its executions' time"
-        lines.append(Text.assemble(cell(region, STRONG), f" {cold}; {said}", overflow="fold"))
+        share = tally.cold_share or 0.0
+        warming = warmed(shares, region)
+        cold = f"cold starts took {100 * share:.0f} % of its executions' time; "
+        cold = f"was warmed in {precise(warming)}; then {cold if share >= _SEEN else ''}" if warming else cold
+        lines.append(Text.assemble(cell(region, STRONG), f" {cold}{said}", overflow="fold"))
     return Text("\n").join([Text("where the time went", FAINT), *lines]) if lines else None

@@ -21,6 +21,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
     `formats` is what its code speaks.
 
+    `gpu` is that of its functions; a class has its own.
+
     With `formats` ("cbor",) the app restricts its output, as our own apps do; with ("pickle",) it is an old one.
     """
 
@@ -91,7 +93,8 @@ def _health() -> None: ...
 
 METHODS: Mapping[str, Callable[..., None]] = {"generate": _generate, "health": _health}
 FUNCTIONS: Mapping[str, Callable[..., None]] = {"run_inference": _run_inference, "health": _health}
-CLASSES = ("Model", "ModelT4")
+CLASSES: Mapping[str, str] = {"Model": "A10G", "ModelT4": "T4"}
+"""Each class with its GPU."""
 PARAMETER = "model"
 PLAYED = (*(f"{name}.generate" for name in CLASSES), "run_inference")
 """What a job can call in an app of the emulator's."""
@@ -112,6 +115,11 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     def cls(self) -> str:
         """The name of the class, where it is one."""
         return self.tag.removesuffix(".*")
+
+    @property
+    def gpu(self) -> str:
+        """The GPU that its containers hold."""
+        return CLASSES.get(self.cls, self.app.gpu)
 
     @property
     def pool(self) -> str:

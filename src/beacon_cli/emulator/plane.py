@@ -156,7 +156,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
             raise GRPCError(Status.NOT_FOUND, f"no function {tag!r} in app {app.name!r}")
         function = api_pb2.Function(
             function_name=tag,
-            resources=api_pb2.Resources(gpu_config=api_pb2.GPUConfig(gpu_type=app.gpu, count=app.gpus)),
+            resources=api_pb2.Resources(gpu_config=api_pb2.GPUConfig(gpu_type=base.gpu, count=app.gpus)),
             timeout_secs=int(app.timeout),
             scheduler_placement=api_pb2.SchedulerPlacement(regions=app.placement),
             autoscaler_settings=autoscaler_settings(self._provider.scaling(base)),

@@ -288,7 +288,7 @@ class Provider:
             generation=placed.seconds,
             modal_region=app.modal_region,
             cloud=app.cloud,
-            gpu=app.gpu,
+            gpu=placed.target.gpu,
         )
         if placed.call.method == "health":
             return answers.health(placed.call.asked, served)

@@ -36,7 +36,7 @@ def show(since: str | None, *, rehearsals: bool, slow_start: float, rates: Path 
     for each in habits.values():
         each.close()
     facts = [
-        Facts(region=region, group=group, habits=habits[region])
+        Facts(region=region, group=group, habits=habits[region], prewarmed=habits[region].prewarmed)
         for region, group in sorted(metrics.regions.items())
     ]
     found = advise(facts, prices, regions_off=settings.regions_off, slow_start=slow_start)

@@ -37,11 +37,9 @@ def show(name: str, *, rates: Path | None, window: float = WINDOW, as_json: bool
     folder = home.find(name) if name else home.latest()
     fold, costs = Waterfalls(), Costs()
     for event in replay.read(folder.journal):
-        ended = fold.apply(event)
-        if ended is not None:
-            costs.add(*ended)
-        elif isinstance(event, ev.Warmed):
-            costs.warmed(event, fold.speed)
+        told = fold.apply(event)
+        if told is not None:
+            costs.add(*told)
         elif isinstance(event, ev.RunResumed) and fold.run is not None and fold.run.rehearsal:
             costs.end_containers()
     run = fold.run

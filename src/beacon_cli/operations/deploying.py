@@ -38,8 +38,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     weights: dict[str, str] | None = None
 
 
-def chosen(names: Iterable[str]) -> list[Deployment]:
-    """The apps of these regions, or of all that are switched on and have a file.
+def chosen(names: Iterable[str], place: Path | None = None) -> list[Deployment]:
+    """The apps of these regions, or of all that are switched on and have a file; in `place` if one is given.
 
     Raises:
         UsageError: a region that the configuration or the folder of the apps does not have.
@@ -48,7 +48,7 @@ def chosen(names: Iterable[str]) -> list[Deployment]:
     settings = wiring.settings()
     known = RegionNames(settings.regions)
     wanted = [_known(name, known) for name in names]
-    files = folder()
+    files = (place or folder()).absolute()
     found: list[Deployment] = []
     for region in dict.fromkeys(wanted or settings.regions):
         file = files / FILE.format(app=region.app)
@@ -60,7 +60,7 @@ def chosen(names: Iterable[str]) -> list[Deployment]:
                 f"region {quoted(region.id)} has no app: there is no {name} in {printable(str(files))}"
             )
     if not found:
-        raise UsageError("no region that is switched on has an app to deploy")
+        raise UsageError(f"no region that is switched on has an app in {printable(str(files))}")
     return found
 
 

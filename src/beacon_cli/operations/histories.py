@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from beacon_cli import events as ev
 from beacon_cli import replay
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError
@@ -37,25 +36,14 @@ def journals(home: Path, *, since: float = 0.0, rehearsals: bool = False) -> Ite
 
 
 def history(home: Path, *, since: float = 0.0, rehearsals: bool = False) -> History:
-    """What the answers and the warmed containers of all those runs say of times. Constant memory.
+    """What the answers of all those runs say: the times of each region and model. Constant memory.
 
     Raises:
         StoreError: the home cannot be read.
     """
     found = History()
-    for folder in journals(home, since=since, rehearsals=rehearsals):
-        fold = waterfall.Waterfalls()
-        try:
-            for event in replay.read(folder.journal):
-                ended = fold.apply(event)
-                if event.at < since:
-                    continue
-                if isinstance(event, ev.Warmed):
-                    found.add_start(event)
-                elif ended is not None and ended[1] is not None:
-                    found.add(ended[1])
-        except StoreError as error:
-            paper.tell([f"beacon: run {printable(folder.run_id)} is not read to its end: {error}"])
+    for sample in samples(home, since=since, rehearsals=rehearsals):
+        found.add(sample)
     return found
 
 

@@ -16,7 +16,6 @@ from beacon_cli.display import answers, listing, paper, summary
 from beacon_cli.display.words import count
 from beacon_cli.errors import SpecError
 from beacon_cli.model import JsonObject, Selection
-from beacon_cli.operations import timing
 from beacon_cli.operations.reaping import DeadTurn, Orphans
 from beacon_cli.plan import Plan
 from beacon_cli.results import Standings
@@ -24,6 +23,7 @@ from beacon_cli.runs import RunFolder, Runs, RunState, Summary
 
 if TYPE_CHECKING:
     from beacon_cli.evidence.readings import Kind
+    from beacon_cli.timings.shares import Shares
 
 
 def plan(job: Path, chosen: Selection, *, as_json: bool) -> None:
@@ -69,13 +69,19 @@ def summarise(standings: Standings, folder: RunFolder, stream: IO[str], *, read:
     hints = _hints(folder.summary())
     some = read and standings.total("succeeded") > 0
     counts = _readings(standings, folder) if some else {}
-    shares = timing.timed(folder).shares if some else None
+    shares = _shares(folder) if some else None
     paper.show(
         lambda width: summary.summary(
             standings, width, results=_where(folder), hints=hints, counts=counts, shares=shares
         ),
         stream,
     )
+
+
+def _shares(folder: RunFolder) -> Shares:
+    from beacon_cli.operations import timing  # only the end of a run needs it
+
+    return timing.timed(folder).shares
 
 
 def _readings(standings: Standings, folder: RunFolder) -> dict[tuple[str, str], Counter[Kind]]:

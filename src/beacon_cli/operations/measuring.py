@@ -11,6 +11,7 @@ from typing import BinaryIO
 from beacon_cli import moments, wiring
 from beacon_cli.disk import explained
 from beacon_cli.display import measured, paper
+from beacon_cli.display.words import count
 from beacon_cli.errors import UsageError
 from beacon_cli.model import JsonObject
 from beacon_cli.names import RegionNames, quoted
@@ -84,7 +85,7 @@ def _read_logs(path: Path, settings: Settings, since: float, found: Metrics) -> 
             undated += 1
         elif sample.at is None or sample.at >= since:
             found.add(_renamed(sample, names))
-    remarks = [f"{broken:,} lines with {figures.MARK} cannot be read"] if broken else []
+    remarks = [f"{count(broken, 'line')} with {figures.MARK} cannot be read"] if broken else []
     remarks += [f"{undated:,} that say no time are left out: --since cannot place them"] if undated else []
     if not found.n:
         remarks.append(f"no line with {figures.MARK} in it: is this what `modal app logs` printed?")

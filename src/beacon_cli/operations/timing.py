@@ -41,13 +41,13 @@ def timed(folder: RunFolder) -> Timed:
     slowest: list[tuple[float, int, Waterfall]] = []
     ties = count()
     for event in replay.read(folder.journal):
-        ended = fold.apply(event)
+        told = fold.apply(event)
         if isinstance(event, ev.RunStarted | ev.RunResumed):
             speeds[speed_of(event)] = None
-        if ended is not None:
-            shares.add(ended[0])
+        if told is not None and told.waterfall is not None:
+            shares.add(told.waterfall)
             push = heapq.heappush if len(slowest) < _SLOWEST else heapq.heappushpop
-            push(slowest, (ended[0].own, -next(ties), ended[0]))
+            push(slowest, (told.waterfall.own, -next(ties), told.waterfall))
     if fold.run is None:
         raise UsageError(f"run {folder.run_id} never began; there is nothing to time")
     return Timed(
@@ -98,9 +98,8 @@ def _document(found: Timed, folder: RunFolder) -> JsonObject:
 
 def _executions(folder: RunFolder) -> Iterator[JsonObject]:
     fold = Waterfalls()
-    for ended in map(fold.apply, replay.read(folder.journal)):
-        if ended is not None:
-            each = ended[0]
+    for told in map(fold.apply, replay.read(folder.journal)):
+        if told is not None and (each := told.waterfall) is not None:
             yield {
                 "execution_id": each.execution,
                 "region": each.region,

@@ -108,9 +108,9 @@ class Purse:
 
     def apply(self, event: ev.Event) -> None:
         """Take one more event into account."""
-        ended = self._fold.apply(event)
-        if ended is not None:
-            self._costs.add(*ended)
+        told = self._fold.apply(event)
+        if told is not None:
+            self._costs.add(*told)
         match event:
             case ev.RunStarted() | ev.RunResumed():
                 self._begin()
@@ -154,7 +154,6 @@ class Purse:
             return
         self._release(key)
         if isinstance(event, ev.Warmed):
-            self._costs.warmed(event, self._fold.speed)
             self._alive[cell] = event.at
         else:
             self._lost += event.seconds * self._fold.speed * self._tariff.per_second[cell]

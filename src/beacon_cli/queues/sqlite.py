@@ -28,11 +28,15 @@ from beacon_cli.queues.tabled import TabledStore
 from beacon_cli.queues.tables import Tally
 from beacon_cli.tickets import Caps, FailedExecution, LogEntry, Ticket, TicketState, Warm
 
+_HELD = (
+    ": another process has held it for long; if `ps -eo pid,stat,args` shows a beacon that is stopped (T),"
+    " let it go on (kill -CONT PID) or end it"
+)
 _REMEDIES = (
     ("SQLITE_FULL", ": no space left on device; free some space"),
     ("SQLITE_IOERR", ": no more room for it, or a disk that fails"),
     ("SQLITE_READONLY", ": make it writable, or set BEACON_HOME to a folder that is"),
-    ("SQLITE_BUSY", ": another process has held it for long; see whether one is stopped"),
+    ("SQLITE_BUSY", _HELD),
     ("SQLITE_CORRUPT", ": when nothing runs it may be deleted; then: beacon queue begin"),
     ("SQLITE_NOTADB", ": when nothing runs it may be deleted; then: beacon queue begin"),
 )
@@ -315,6 +319,9 @@ class _SqliteTables:
         version = self._one("PRAGMA user_version")[0]
         if version > VERSION:
             raise StoreError(f"queue {self._path} was written by a newer beacon: use that one")
+        if version == VERSION and self._fact("boot") == _boot_id():
+            places.make_known(self._path)
+            return  # nothing is written: whoever only looks waits for nobody
         with self.transaction():
             version = self._one("PRAGMA user_version")[0]  # another process may have been here in between
             for script in [_SCHEMA] if version == 0 else [_STEPS[each] for each in range(version, VERSION)]:

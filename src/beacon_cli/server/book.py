@@ -15,6 +15,7 @@ import msgspec
 from beacon_cli.disk import DISK, Disk, explained, write_file
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.runs import check_run_id
+from beacon_cli.tickets import Priority
 
 KEPT = 1_000
 """Jobs that have ended and are remembered; of older ones the run folder alone is left."""
@@ -53,6 +54,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     lost: int = 0
     reason: str = ""
     """Why it failed, or is set aside."""
+    priority: Priority = Priority.NORMAL
+    """How urgent it is in the queue."""
 
     @property
     def is_open(self) -> bool:

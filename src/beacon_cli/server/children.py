@@ -19,6 +19,8 @@ import anyio
 import msgspec
 from anyio.abc import Process
 
+from beacon_cli.tickets import Priority
+
 _KEPT_LINES = 5
 _LONGEST_LINE = 2_000
 
@@ -43,10 +45,10 @@ class Child(Protocol):
 class Launcher(Protocol):
     """Starts such processes."""
 
-    async def begin(self, run_id: str, job: Path) -> Child:
+    async def begin(self, run_id: str, job: Path, priority: Priority) -> Child:
         """Begin the run of a job's file under this id."""
 
-    async def resume(self, run_id: str) -> Child:
+    async def resume(self, run_id: str, priority: Priority) -> Child:
         """Go on with the run of this id."""
 
 
@@ -56,15 +58,16 @@ class Beacons:
     def __init__(self, rehearsal_speed: float | None = None) -> None:
         self._speed = rehearsal_speed
 
-    async def begin(self, run_id: str, job: Path) -> Child:
+    async def begin(self, run_id: str, job: Path, priority: Priority) -> Child:
         """See `Launcher.begin`."""
         rehearsal = [] if self._speed is None else ["--rehearse", "--speed", f"{self._speed:g}"]
-        return await _started(["run", str(job), "--run-id", run_id, "--quiet", *rehearsal])
+        said = ["--quiet", "--priority", priority.value]
+        return await _started(["run", str(job), "--run-id", run_id, *said, *rehearsal])
 
-    async def resume(self, run_id: str) -> Child:
+    async def resume(self, run_id: str, priority: Priority) -> Child:
         """See `Launcher.resume`."""
         speed = [] if self._speed is None else ["--speed", f"{self._speed:g}"]
-        return await _started(["resume", run_id, "--quiet", *speed])
+        return await _started(["resume", run_id, "--quiet", "--priority", priority.value, *speed])
 
 
 class _Beacon:

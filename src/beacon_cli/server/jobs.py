@@ -25,7 +25,7 @@ from beacon_cli.ports import Store
 from beacon_cli.runs import Runs, RunState, Summary, new_run_id
 from beacon_cli.server.book import Book, Entry, Stage
 from beacon_cli.server.children import Child, Ending, Launcher
-from beacon_cli.tickets import POISON
+from beacon_cli.tickets import POISON, Priority
 
 MOST = 1_000
 """Jobs that go on at once, those included that wait for a process."""
@@ -52,8 +52,8 @@ class FullError(Exception):
 class Jobs:
     """Takes jobs in and sees to it that each is carried out, from `start` to `stop`.
 
-    `queue_up` takes a run's places in the queue, given its id and its job's file. `say` is given lines for whoever
-    looks after the server; where its `home` is, clients are not told.
+    `queue_up` takes a run's places in the queue, given its id, its job's file and its priority. `say` is given
+    lines for whoever looks after the server; where its `home` is, clients are not told.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Jobs:
         store: Store,
         launcher: Launcher,
         *,
-        queue_up: Callable[[str, Path], None],
+        queue_up: Callable[[str, Path, Priority], None],
         home: Path,
         processes: int = PROCESSES,
         say: Callable[[str], None],
@@ -95,6 +95,11 @@ class Jobs:
         """The job with this run id."""
         return self._book.get(run_id)
 
+    def latest(self, most: int) -> tuple[list[Entry], int]:
+        """The jobs that were taken in last, the newest first, and how many are remembered in all."""
+        every = list(self._book)
+        return every[::-1][:most], len(every)
+
     def ahead(self, entry: Entry) -> int:
         """How many jobs will have a process before this one has; 0 for one that has."""
         if entry.stage is not Stage.ACCEPTED:
@@ -116,7 +121,7 @@ class Jobs:
             if entry.is_open:
                 group.start_soon(self._carry_out, entry.run_id)
 
-    async def take(self, spec: Spec, file: bytes) -> Entry:
+    async def take(self, spec: Spec, file: bytes, priority: Priority = Priority.NORMAL) -> Entry:
         """Take a job in: it is on disk when this returns, and will be carried out.
 
         Raises:
@@ -127,7 +132,7 @@ class Jobs:
             if self._stopping.is_set() or sum(each.is_open for each in self._book) >= MOST:
                 raise FullError
             at = time.time()
-            entry = Entry(run_id=new_run_id(at, random.random), job_id=spec.id, at=at)
+            entry = Entry(run_id=new_run_id(at, random.random), job_id=spec.id, at=at, priority=priority)
             while self._book.get(entry.run_id):
                 entry = msgspec.structs.replace(entry, run_id=new_run_id(at, random.random))
             await to_thread.run_sync(self._book.add, entry, file)
@@ -201,7 +206,7 @@ class Jobs:
 
     async def _take_places(self, run_id: str) -> None:
         if not self._stopping.is_set() and (entry := self._book.get(run_id)) and entry.is_open:
-            await to_thread.run_sync(self._queue_up, run_id, self._book.file(run_id))
+            await to_thread.run_sync(self._queue_up, run_id, self._book.file(run_id), entry.priority)
 
     async def _once(self, entry: Entry) -> None:
         """One process, or the watch over one of an earlier server."""
@@ -237,9 +242,10 @@ class Jobs:
         if summary is not None and summary.job is None:
             await to_thread.run_sync(self._runs.find(run_id).forget)  # it never began: nothing is in it
             summary = None
-        launch = (
-            self._launcher.resume(run_id) if summary else self._launcher.begin(run_id, self._book.file(run_id))
-        )
+        if summary:
+            launch = self._launcher.resume(run_id, entry.priority)
+        else:
+            launch = self._launcher.begin(run_id, self._book.file(run_id), entry.priority)
         child = self._children[run_id] = await launch
         if self._stopping.is_set():
             child.stop()

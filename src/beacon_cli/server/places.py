@@ -16,7 +16,7 @@ from beacon_cli.operations import taking_turns
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Store
 from beacon_cli.settings import Settings
-from beacon_cli.tickets import Request
+from beacon_cli.tickets import Priority, Request
 
 
 class Places:
@@ -26,7 +26,7 @@ class Places:
         self._store = store
         self._settings = settings
 
-    def take(self, run_id: str, job: Path) -> None:
+    def take(self, run_id: str, job: Path, priority: Priority) -> None:
         """Take a ticket in each region of a job that takes any, unless its run has some.
 
         What stands in the way its process will find and say: a job that is wrong by now, a store that refuses it.
@@ -44,9 +44,9 @@ class Places:
             return
         holder = taking_turns.holder()
         for region in plan.regions:
-            self._store.enter(self._request(run_id, plan, region, holder))
+            self._store.enter(self._request(run_id, plan, region, holder, priority))
 
-    def _request(self, run_id: str, plan: Plan, region: Region, holder: str) -> Request:
+    def _request(self, run_id: str, plan: Plan, region: Region, holder: str, priority: Priority) -> Request:
         """What the run will ask for, as far as that is known without the provider: a GPU for each model."""
         at_once = min(plan.spec.limits.per_region, plan.spec.limits.concurrency)
         return Request(
@@ -58,4 +58,5 @@ class Places:
             pools={model.id: 1 for model in plan.groups(region)[0].models[:at_once]},
             executions=plan.planned[region.id],
             models=tuple(model.id for model in plan.models(region)),
+            priority=priority,
         )

@@ -27,13 +27,16 @@ from beacon_cli.server.book import Entry, Stage
 from beacon_cli.server.jobs import FullError, Jobs
 from beacon_cli.server.watch import Watch
 from beacon_cli.settings import Settings
-from beacon_cli.tickets import RegionLine
+from beacon_cli.tickets import Priority, RegionLine
 
 LONGEST_WAIT = 3_600.0
 """Seconds for which `POST /inference` waits at most."""
 USUAL_WAIT = 900.0
 """Seconds for which it waits unless told otherwise."""
+USUAL_LIST, LONGEST_LIST = 100, 1_000
+"""How many jobs `GET /jobs` lists unless told otherwise, and at most."""
 _BLOCK = 1 << 16
+_COUNT = re.compile(r"[0-9]{1,4}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?", re.ASCII)
 
 
@@ -66,6 +69,7 @@ def application(face: Face) -> Starlette:
         ("GET", "/queue/status/{region}", handlers.region),
         ("POST", "/inference", handlers.inference),
         ("POST", "/jobs", handlers.post),
+        ("GET", "/jobs", handlers.jobs),
         ("GET", "/jobs/{run}", handlers.job),
         ("DELETE", "/jobs/{run}", handlers.cancel),
         ("GET", "/jobs/{run}/results", handlers.results),
@@ -139,21 +143,33 @@ class _Handlers:
     async def post(self, request: Request) -> Response:
         """Take a job in."""
         kind = _content_type(request, submission.JSON, *submission.YAML)
+        priority = _priority(request)
         body = await request.body()
         posted = await self._checked(lambda: submission.job(body, kind, self._face.settings))
-        return await self._accepted(await self._face.jobs.take(posted.spec, posted.file))
+        return await self._accepted(await self._face.jobs.take(posted.spec, posted.file, priority))
 
     async def inference(self, request: Request) -> Response:
         """Ask one question, and wait for its answer as long as the client wants to."""
         _content_type(request, submission.JSON)
-        seconds = _wait(request)
+        seconds, priority = _wait(request), _priority(request)
         body = await request.body()
         posted = await self._checked(lambda: submission.question(body, self._face.settings))
-        entry = await self._face.jobs.take(posted.spec, posted.file)
+        entry = await self._face.jobs.take(posted.spec, posted.file, priority)
         with anyio.move_on_after(seconds):
             await _first(self._face.jobs.ended(entry.run_id), self._face.jobs.stopping.wait(), _gone(request))
         ended = self._face.jobs.get(entry.run_id) or entry
         return await self._accepted(ended) if ended.is_open else await self._answer(ended)
+
+    async def jobs(self, request: Request) -> Response:
+        """The jobs that were taken in last, the newest first."""
+        entries, total = self._face.jobs.latest(_limit(request))
+        begun = set()
+        async with self._looking:
+            for each in entries:
+                if each.is_open and (summary := await self._face.jobs.summary(each.run_id)) and summary.job:
+                    begun.add(each.run_id)
+        snapshot = await self._face.watch.snapshot()
+        return _json({"jobs": view.listed(entries, snapshot, self._face.jobs.ahead, begun), "total": total})
 
     async def job(self, request: Request) -> Response:
         """How a job stands."""
@@ -269,6 +285,22 @@ def _content_type(request: Request, *known: str) -> str:
     if kind not in known or parameters.strip().lower() not in {"", "charset=utf-8", 'charset="utf-8"'}:
         raise HTTPException(415, f"send {' or '.join(sorted(known))}")
     return kind
+
+
+def _priority(request: Request) -> Priority:
+    """How urgent a job is that is posted: `?priority=`."""
+    given = request.query_params.get("priority", Priority.NORMAL.value)
+    if given not in list(Priority):
+        raise HTTPException(400, f"priority: must be one of {', '.join(Priority)}")
+    return Priority(given)
+
+
+def _limit(request: Request) -> int:
+    """How many jobs are listed at most: `?limit=`."""
+    given = request.query_params.get("limit", str(USUAL_LIST))
+    if not _COUNT.fullmatch(given) or not 1 <= int(given) <= LONGEST_LIST:
+        raise HTTPException(400, f"limit: must be a number from 1 to {LONGEST_LIST}")
+    return int(given)
 
 
 def _wait(request: Request) -> float:

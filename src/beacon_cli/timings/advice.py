@@ -30,7 +30,9 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "keep_warm_over": Threshold(0.40, "share of cold answers", f"{_TREE}: if it stays over it, keep one warm"),
     "recommended_over": Threshold(0.60, "share of cold answers", "the same analysis, O2.1: only over 60 %"),
     "window": Threshold(1800.0, "seconds", "the same analysis, O1.5: scaledown_window 30 minutes"),
-    "window_before": Threshold(120.0, "seconds", "the same analysis: scaledown_window as it was deployed"),
+    "window_before": Threshold(
+        300.0, "seconds", "the apps' settings table, SCALEDOWN_WINDOW; the original had 120"
+    ),
     "measure_days": Threshold(3.0, "days", "the same analysis: after 3 to 5 days of metrics"),
     "measure_again_days": Threshold(7.0, "days", "the same analysis: measure again after a week"),
     "slow_start": Threshold(360.0, "seconds", "the same analysis: APAC switched off at over 6 minutes"),
@@ -73,15 +75,15 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of advice. `gain` is seconds for each job and `usd` a month's price, at most; None: unknown."""
+    """One piece of advice. `gain_seconds` (of a job) and `usd_per_month` are at most; None: unknown."""
 
     region: str
     kind: Kind
     says: str
     numbers: str
     commands: tuple[str, ...] = ()
-    gain: float | None = None
-    usd: float | None = None
+    gain_seconds: float | None = None
+    usd_per_month: float | None = None
     price: str = ""
 
 
@@ -130,7 +132,15 @@ def _switched_off(facts: Facts, slow_start: float) -> list[Advice]:
     gain = facts.habits.cold_seconds.mean
     kind = Kind.SWITCH_OFF
     return [
-        Advice(region=facts.region, kind=kind, says=says, numbers=numbers, commands=commands, gain=gain, usd=0.0)
+        Advice(
+            region=facts.region,
+            kind=kind,
+            says=says,
+            numbers=numbers,
+            commands=commands,
+            gain_seconds=gain,
+            usd_per_month=0.0,
+        )
     ]
 
 
@@ -166,12 +176,12 @@ def _prewarm(facts: Facts) -> Advice:
     return Advice(
         region=facts.region,
         kind=Kind.PREWARM,
-        says=f"wake its containers before the first question; measure again after {days:.0f} days",
+        says="wake its containers before they are asked, as a run does without --no-prewarm;"
+        f" measure again after {days:.0f} days",
         numbers=_numbers(facts),
         commands=(f"beacon prewarm JOB --region {facts.region} --wait",),
-        gain=facts.habits.cold_seconds.mean,
-        usd=0.0,
-        price="nothing more: the job needs these containers anyway",
+        gain_seconds=facts.habits.cold_seconds.mean,
+        price="unknown, and small: the seconds for which they wait for the first question",
     )
 
 
@@ -190,11 +200,11 @@ def _window(facts: Facts, rates: Rates) -> Advice:
         says=f"let containers stay for {window:.0f} s, not {before:.0f}; {_seen_window(facts)}",
         numbers=_numbers(facts),
         commands=(
-            f"scaledown_window = {window:.0f} for {facts.region} in the settings of modal_apps",
+            f"SCALEDOWN_WINDOW = {window:.0f} in modal_apps/beacon_app/settings.py",
             f"beacon deploy --region {facts.region}",
         ),
-        gain=_window_gain(facts, window),
-        usd=usd,
+        gain_seconds=_window_gain(facts, window),
+        usd_per_month=usd,
         price=price,
     )
 
@@ -228,11 +238,11 @@ def _keep_warm(facts: Facts, rates: Rates, *, recommended: bool) -> Advice:
         says=f"min_containers=1 in business hours is {word}, for each of its models ({models})",
         numbers=_numbers(facts),
         commands=(
-            f'in beacon.toml: keep_warm = {{hours = "{_HOURS}", regions = ["{facts.region}"]}}',
-            "beacon warm --apply",
+            f'in the job: keep_warm: {{hours: "{_HOURS}", regions: [{facts.region}]}}',
+            "beacon warm JOB --apply",
         ),
-        gain=facts.habits.cold_seconds.mean,
-        usd=usd,
+        gain_seconds=(facts.habits.cold_seconds.mean or 0.0) + (facts.habits.warming.mean or 0.0),
+        usd_per_month=usd,
         price=_NO_PRICE if usd is None else f"for {hours:.0f} hours a month on each GPU ({models})",
     )
 
@@ -274,4 +284,8 @@ def _numbers(facts: Facts) -> str:
     if inside:
         limits = " and ".join(f"{100 * value:.0f} %" for value in inside)
         said += f"; so few that it may as well lie beyond {limits}"
+    warming = facts.habits.warming
+    if warming.n:
+        took = f"{warming.quantile(0.5) or 0.0:.0f} s"
+        said += f"; {warming.n} of {facts.habits.jobs} jobs woke containers first, half of them for over {took}"
     return said

@@ -11,15 +11,13 @@ from math import inf
 
 import msgspec
 
-from beacon_cli import events as ev
 from beacon_cli.model import JsonObject
 from beacon_cli.rates import Rates
-from beacon_cli.timings.claims import of_answer
 from beacon_cli.timings.samples import Sample
 from beacon_cli.timings.waterfall import Part, Waterfall
 
-WINDOW = 120.0
-"""Seconds that a container may stand idle before it goes, in the original system."""
+WINDOW = 300.0
+"""Seconds that a container of beacon's own apps may stand idle before it goes, as their settings table has it."""
 
 
 class Usage(msgspec.Struct, kw_only=True):
@@ -78,44 +76,26 @@ class Costs:
         self._gone += [container.key for container in self._containers.values()]
         self._containers.clear()
 
-    def add(self, ended: Waterfall, sample: Sample | None) -> None:
-        """Take one more execution into account, with its sample if it was answered."""
-        cell = (ended.region, ended.model)
-        failed = ended.parts.get(Part.FAILED, 0.0)
-        if sample is not None and sample.claims.gpu is not None:
-            self._gpus[cell] = sample.claims.gpu
-        if failed:
-            self.usages[Key(*cell, self._gpus.get(cell, ""))].failed += failed
+    def add(self, ended: Waterfall | None, sample: Sample | None) -> None:
+        """Take one more execution into account, with its sample if it was answered; or a woken container."""
         if sample is not None:
-            self._answered(Key(*cell, sample.claims.gpu or ""), sample)
-
-    def warmed(self, event: ev.Warmed, speed: float) -> None:
-        """Take a container into account that started before its model was asked.
-
-        It is paid for from then on; `speed` is how many times faster than life the provider was played.
-        """
-        claims = of_answer(event.answer)
-        usage = self.usages[key := Key(event.region, event.model, claims.gpu or "")]
-        if claims.gpu is not None:
-            self._gpus[event.region, event.model] = claims.gpu
-        if claims.cold is not False and claims.start is None:
-            usage.untold += 1
-            usage.untold_seconds += event.seconds * speed
-        usage.cold += claims.start or 0.0
-        if claims.container is not None and claims.container not in self._containers:
-            self._containers[claims.container] = _Container(key, event.at)
-            usage.containers += 1
+            cell, gpu = (sample.region, sample.model), sample.claims.gpu
+            self._gpus[cell] = gpu or self._gpus.get(cell, "")
+            self._answered(Key(*cell, gpu or ""), sample)
+        if ended is not None and (failed := ended.parts.get(Part.FAILED, 0.0)):
+            cell = (ended.region, ended.model)
+            self.usages[Key(*cell, self._gpus.get(cell, ""))].failed += failed
 
     def _answered(self, key: Key, sample: Sample) -> None:
         usage, claims = self.usages[key], sample.claims
-        usage.answers += 1
+        usage.answers += not sample.woken
         passed = self._passed(key, sample)
-        if claims.generation is None or (claims.cold is not False and claims.start is None):
+        if (claims.generation is None and not sample.woken) or (claims.cold is not False and claims.start is None):
             usage.untold += 1
             usage.untold_seconds += sample.seen or 0.0
             return
         cold = claims.start or 0.0
-        inside = cold + claims.generation
+        inside = cold + (claims.generation or 0.0)
         # What lies before the container's last answer has been counted with that: it answered several at once.
         usage.idle += max(0.0, passed - inside) if passed < inf else 0.0
         usage.cold += min(cold, passed)

@@ -31,8 +31,12 @@ class Habits:
     def __init__(self, *, across_runs: bool = True) -> None:
         self._across_runs = across_runs
         self.jobs = 0
+        self.prewarmed_jobs = 0
+        """Jobs before which any container was woken."""
         self.cold_seconds = Spread()
         """For each job: the cold starts of the model that had most of them, for models start side by side."""
+        self.warming = Spread()
+        """For each job that woke containers which had to start: the start of the slowest."""
         self.rests = Spread()
         """For each cold start after an earlier answer of its model: how long the model had rested."""
         self.survived: float | None = None
@@ -44,6 +48,8 @@ class Habits:
         self.earliest: float | None = None
         self.latest: float | None = None
         self._run: str | None = None
+        self._is_prewarmed = False
+        self._woken = 0.0
         self._colds: defaultdict[str, float] = defaultdict(float)
         self._last: dict[str, _Latest] = {}
 
@@ -53,9 +59,13 @@ class Habits:
             self.close()
             self._run = sample.run
         claims = sample.claims
+        self._is_prewarmed |= sample.woken
         self.gpus[sample.model] = claims.gpu or self.gpus.get(sample.model)
         if claims.cold and claims.start is not None:
-            self._colds[sample.model] += claims.start
+            if sample.woken:
+                self._woken = max(self._woken, claims.start)
+            else:
+                self._colds[sample.model] += claims.start
         if sample.at is not None:
             self.earliest = min(self.earliest or sample.at, sample.at)
             self.latest = max(self.latest or sample.at, sample.at)
@@ -82,11 +92,21 @@ class Habits:
         """End the run whose answers came last."""
         if self._run is not None:
             self.jobs += 1
+            self.prewarmed_jobs += self._is_prewarmed
             self.cold_seconds.add(max(self._colds.values(), default=0.0))
+            if self._woken:
+                self.warming.add(self._woken)
         self._run = None
+        self._is_prewarmed = False
+        self._woken = 0.0
         self._colds.clear()
         if not self._across_runs:
             self._last.clear()
+
+    @property
+    def prewarmed(self) -> bool:
+        """Whether most of its jobs were."""
+        return 2 * self.prewarmed_jobs > self.jobs
 
     @property
     def jobs_per_month(self) -> float | None:

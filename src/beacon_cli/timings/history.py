@@ -9,8 +9,6 @@ from collections import Counter, defaultdict
 
 import msgspec
 
-from beacon_cli import events as ev
-from beacon_cli.timings.claims import of_answer
 from beacon_cli.timings.samples import Sample
 from beacon_cli.timings.spread import Distribution, Spread, assumed, measured
 
@@ -49,34 +47,33 @@ class CellHistory:
 
 
 class History:
-    """Samples of any number of runs. Only `add` changes it; memory is bounded by the regions and models."""
+    """Samples of any number of runs; `n` counts answers. Memory is bounded by the regions and models."""
 
     def __init__(self) -> None:
         self.cells: defaultdict[tuple[str, str], CellHistory] = defaultdict(CellHistory)
         self.n = 0
 
     def add(self, sample: Sample) -> None:
-        """Take one more answer into account."""
-        self.n += 1
+        """Take one more answer into account, or one more container that was woken."""
         cell = self.cells[sample.region, sample.model]
+        claims = sample.claims
+        if not sample.woken:
+            self._answered(cell, sample)
+        if claims.cold and claims.start is not None:
+            cell.start.add(claims.start)
+        if claims.gpu is not None and (claims.gpu in cell.gpus or len(cell.gpus) < _MOST_GPUS):
+            cell.gpus[claims.gpu] += 1
+
+    def _answered(self, cell: CellHistory, sample: Sample) -> None:
+        self.n += 1
         claims = sample.claims
         if claims.generation is not None:
             cell.generation.add(claims.generation)
         if claims.cold is not None:
             cell.cold += claims.cold
             cell.warm += not claims.cold
-        if claims.cold and claims.start is not None:
-            cell.start.add(claims.start)
         if sample.overhead is not None:
             cell.overhead.add(sample.overhead)
-        if claims.gpu is not None and (claims.gpu in cell.gpus or len(cell.gpus) < _MOST_GPUS):
-            cell.gpus[claims.gpu] += 1
-
-    def add_start(self, warmed: ev.Warmed) -> None:
-        """Take one container into account that started before its model was asked."""
-        claims = of_answer(warmed.answer)
-        if claims.cold and claims.start is not None:
-            self.cells[warmed.region, warmed.model].start.add(claims.start)
 
     def start(self, region: str, model: str, instead: Figures = ORIGINAL_FIGURES) -> Distribution:
         """How long a container of this model takes to start cold in this region, boot and load, in seconds."""

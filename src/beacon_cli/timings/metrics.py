@@ -42,19 +42,26 @@ class Group:
         self.n = 0
         self.cold = 0
         self.warm = 0
+        self.woken = 0
+        """Containers that were started, or found, before they were asked; no answers."""
         self.warm_seconds = Spread()
         """Of answers from warm containers: how long each took inside."""
         self.cold_seconds = Spread()
         """Of answers that a container started for: its start and the answer."""
         self.starts = Spread()
-        """The starts alone, boot and load."""
+        """The starts alone, boot and load; those of containers that were woken too."""
         self.memory = Spread()
         """Of the GPU, as the answers report it."""
 
     def add(self, sample: Sample) -> None:
-        """Take one more answer into account."""
-        self.n += 1
+        """Take one more answer into account, or one more container that was woken."""
         claims, seconds = sample.claims, sample.seconds
+        if claims.cold and claims.start is not None:
+            self.starts.add(claims.start)
+        if sample.woken:
+            self.woken += 1
+            return
+        self.n += 1
         if claims.memory is not None:
             self.memory.add(claims.memory)
         if claims.cold is None:
@@ -63,14 +70,13 @@ class Group:
         self.warm += not claims.cold
         if seconds is not None:
             (self.cold_seconds if claims.cold else self.warm_seconds).add(seconds)
-        if claims.cold and claims.start is not None:
-            self.starts.add(claims.start)
 
     def merge(self, other: Group) -> None:
         """Take all answers of another group into account."""
         self.n += other.n
         self.cold += other.cold
         self.warm += other.warm
+        self.woken += other.woken
         for mine, theirs in zip(self._spreads, other._spreads, strict=True):
             mine.merge(theirs)
 
@@ -197,6 +203,7 @@ def record(group: Group) -> JsonObject:
         "n": group.n,
         "cold": group.cold,
         "warm": group.warm,
+        "woken": group.woken,
         "cold_rate": None if group.rate is None else round(group.rate, 4),
         "cold_rate_interval": None if interval is None else [round(bound, 4) for bound in interval],
         "warm_seconds": _spread(group.warm_seconds),

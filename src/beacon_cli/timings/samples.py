@@ -1,4 +1,4 @@
-"""One answer as a sample of how long things take, whether a journal or a log line told of it. Pure."""
+"""An answer, or a container that was woken, as a sample of how long things take; from a journal or a log. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from beacon_cli.timings.claims import Claims
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One answer: where, of which model, when it came, what it says of itself, and how long we waited for it.
+
+    `woken`: no answer, but what a container said when it was started, or found, before it was asked anything.
 
     `at` is seconds since the epoch on our clock (or the log's), None if nobody says; `seen` is the length of the
     attempt as this machine saw it, in the provider's seconds, None where only a log told of it. `speed` is how
@@ -22,6 +24,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seen: float | None = None
     run: str = ""
     speed: float = 1.0
+    woken: bool = False
 
     @property
     def seconds(self) -> float | None:

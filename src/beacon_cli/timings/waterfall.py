@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from math import isfinite
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,7 +28,7 @@ class Part(StrEnum):
     ORDER = "order"
     """What comes before it in its region's order was not done: the questions before, or those of its lane."""
     WARMING = "warming"
-    """It waited for containers that were being warmed."""
+    """The container of its model was started, before anything was asked of it."""
     SLOT = "slot"
     """It was next, and no slot was free (or the endpoint's rate did not allow it yet)."""
     FAILED = "failed attempts"
@@ -35,7 +36,7 @@ class Part(StrEnum):
     RETRY = "retry waits"
     """The waits after them."""
     BACKLOG = "backlog"
-    """The call was placed and had no container yet, the container's start left out."""
+    """The call waited for its container or in it, as the answer says; the container's start left out."""
     BOOT = "boot"
     """Its container started."""
     LOAD = "load"
@@ -43,15 +44,16 @@ class Part(StrEnum):
     GENERATION = "generation"
     """The model answered."""
     NETWORK = "network"
-    """What is left of the attempt: the ways there and back, and beacon itself."""
+    """What is left of the attempt, outside the container: the ways there and back, beacon itself, and what of the
+    provider's own work (its queue, the placing of a container) the answer does not tell."""
     UNTOLD = "untold"
     """Time of the attempt that the answer does not account for, or not credibly."""
     STOPPED = "stopped"
     """No process carried the run out."""
 
 
-ASIDE = frozenset({Part.TURN, Part.ORDER, Part.STOPPED})
-"""Waiting that is not the execution's own: that of its region, of its order, of the run."""
+ASIDE = frozenset({Part.TURN, Part.WARMING, Part.ORDER, Part.STOPPED})
+"""Waiting that is not the execution's own: that of its region, of its model, of its order, of the run."""
 COLD = frozenset({Part.BOOT, Part.LOAD})
 _SLACK = 0.02
 """So much more than was seen may be claimed, as a share: claims are rounded."""
@@ -166,6 +168,20 @@ class _Region(msgspec.Struct):
     turn: float
 
 
+class _Warming(msgspec.Struct):
+    """When the container of a model began to be woken, and when that was over; None: not yet."""
+
+    began: float
+    over: float | None = None
+
+
+class Told(NamedTuple):
+    """What an event tells: an execution that has ended, a sample of how long things take, or both."""
+
+    waterfall: Waterfall | None
+    sample: Sample | None
+
+
 class Waterfalls:
     """Makes waterfalls of a run's events. Holds no more than the executions that are on their way.
 
@@ -179,6 +195,7 @@ class Waterfalls:
         self.is_speed_known = True
         self._regions: dict[str, _Region] = {}
         self._ways: dict[str, _Way] = {}
+        self._warmings: dict[tuple[str, str], _Warming] = {}
         self._began = 0.0
         self._latest = 0.0
 
@@ -187,18 +204,33 @@ class Waterfalls:
         """The executions that began and have not ended."""
         return len(self._ways)
 
-    def apply(self, event: ev.Event) -> tuple[Waterfall, Sample | None] | None:
-        """Take one more event into account; gives what has ended by it, an answer with its sample."""
+    def apply(self, event: ev.Event) -> Told | None:
+        """Take one more event into account; gives what it tells, which most do not."""
         if not 0 <= event.at < _LAST:
             return None
-        found: tuple[Waterfall, Sample | None] | None = None
+        found: Told | None = None
+        match event:
+            case ev.RunStarted() | ev.RunResumed():
+                self._begin(event)
+            case ev.RegionStarted():
+                self._regions[event.region] = _Region(event.at - max(0.0, event.waited), event.at)
+            case ev.Warming():
+                self._warmings[event.region, event.model] = _Warming(event.at)
+            case ev.Warmed() | ev.WarmingFailed():
+                found = self._warmed(event)
+            case _:
+                found = self._of_execution(event)
+        self._latest = max(self._latest, event.at)
+        return found
+
+    def _of_execution(self, event: ev.Event) -> Told | None:
         match event:
             case ev.AttemptStarted():
                 self._started(event)
             case ev.AttemptSucceeded():
-                found = self._succeeded(event)
+                return self._succeeded(event)
             case ev.AttemptFailed():
-                found = self._failed(event)
+                return self._failed(event)
             case ev.AttemptCancelled(execution=key, call_id=call) if key in self._ways:
                 self._spend(key, event.at, Part.SLOT if call is None else Part.FAILED)
             case ev.AttemptHeld(execution=key) if key in self._ways:
@@ -206,14 +238,7 @@ class Waterfalls:
             case ev.CallReattached(execution=key) if key in self._ways:
                 self._ready(self._ways[key], event.at, event.at)
                 self._ways[key].found = True
-            case ev.RegionStarted():
-                self._regions[event.region] = _Region(event.at - max(0.0, event.waited), event.at)
-            case ev.RunStarted() | ev.RunResumed():
-                self._begin(event)
-            case _:
-                pass
-        self._latest = max(self._latest, event.at)
-        return found
+        return None
 
     def _begin(self, event: ev.RunStarted | ev.RunResumed) -> None:
         if isinstance(event, ev.RunStarted):
@@ -227,6 +252,7 @@ class Waterfalls:
         self.speed = speed or 1.0
         self.is_speed_known = speed is not None
         self._regions.clear()
+        self._warmings.clear()
         self._began = event.at
 
     def _started(self, event: ev.AttemptStarted) -> None:
@@ -243,7 +269,13 @@ class Waterfalls:
         region = self._regions.get(way.region) or _Region(self._began, self._began)
         queued_at = min(queued_at, at)
         way.spend(min(region.turn, at), Part.TURN, self.speed)
-        way.spend(queued_at, Part.RETRY if way.retrying else Part.ORDER, self.speed)
+        if way.retrying:
+            way.spend(queued_at, Part.RETRY, self.speed)
+        elif warming := self._warmings.get((way.region, way.model)):
+            way.spend(min(warming.began, queued_at), Part.ORDER, self.speed)
+            over = queued_at if warming.over is None else warming.over
+            way.spend(min(over, queued_at), Part.WARMING, self.speed)
+        way.spend(queued_at, Part.ORDER, self.speed)
         way.spend(at, Part.SLOT, self.speed)
         way.running, way.retrying = True, False
 
@@ -252,16 +284,26 @@ class Waterfalls:
         way.spend(at, part, self.speed)
         way.running = False
 
-    def _failed(self, event: ev.AttemptFailed) -> tuple[Waterfall, None] | None:
+    def _warmed(self, event: ev.Warmed | ev.WarmingFailed) -> Told | None:
+        warming = self._warmings.setdefault((event.region, event.model), _Warming(event.at))
+        warming.over = event.at
+        if isinstance(event, ev.WarmingFailed):
+            return None
+        claims, seen = of_answer(event.answer), max(0.0, event.seconds) * self.speed
+        if not divided(seen, claims)[1]:
+            claims = claims.without_times()
+        return Told(None, self._sample(event.region, event.model, event.at, claims, seen, woken=True))
+
+    def _failed(self, event: ev.AttemptFailed) -> Told | None:
         if event.execution not in self._ways:
             return None
         self._spend(event.execution, event.at, Part.FAILED)
         if event.retry_in is not None:
             self._ways[event.execution].retrying = True
             return None
-        return self._ended(event.execution, Claims(), answered=False), None
+        return Told(self._ended(event.execution, Claims(), answered=False), None)
 
-    def _succeeded(self, event: ev.AttemptSucceeded) -> tuple[Waterfall, Sample] | None:
+    def _succeeded(self, event: ev.AttemptSucceeded) -> Told | None:
         way = self._ways.get(event.execution)
         if way is None:
             return None
@@ -275,16 +317,22 @@ class Waterfalls:
         for part, spent in parts.items():
             if spent:
                 way.parts[part] = way.parts.get(part, 0.0) + spent
-        sample = Sample(
-            region=way.region,
-            model=way.model,
-            at=event.at,
+        sample = self._sample(way.region, way.model, event.at, claims, seconds if whole else None)
+        return Told(self._ended(event.execution, claims, answered=True, trusted=trusted), sample)
+
+    def _sample(
+        self, region: str, model: str, at: float, claims: Claims, seen: float | None, *, woken: bool = False
+    ) -> Sample:
+        return Sample(
+            region=region,
+            model=model,
+            at=at,
             claims=claims,
-            seen=seconds if whole else None,
+            seen=seen if self.is_speed_known else None,
             run=self.run.run_id if self.run else "",
             speed=self.speed,
+            woken=woken,
         )
-        return self._ended(event.execution, claims, answered=True, trusted=trusted), sample
 
     def _ended(self, key: str, claims: Claims, *, answered: bool, trusted: bool = True) -> Waterfall:
         way = self._ways.pop(key)
@@ -303,9 +351,9 @@ class Waterfalls:
 
 
 def samples(events: Iterable[ev.Event]) -> Iterator[Sample]:
-    """The answers among a run's events as samples, as they come."""
+    """The answers among a run's events, and the containers that were woken, as samples, as they come."""
     fold = Waterfalls()
     for event in events:
-        ended = fold.apply(event)
-        if ended is not None and ended[1] is not None:
-            yield ended[1]
+        told = fold.apply(event)
+        if told is not None and told.sample is not None:
+            yield told.sample

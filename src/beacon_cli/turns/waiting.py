@@ -14,12 +14,14 @@ from beacon_cli import events as ev
 from beacon_cli import forecast
 from beacon_cli.errors import StoreError
 from beacon_cli.ports import Emit, Over, Store
-from beacon_cli.tickets import Entered, Granted, NotYet, Refused, Request, Unknown, Waiting
+from beacon_cli.tickets import Caps, Entered, Granted, NotYet, Refused, Request, Unknown, Waiting
 from beacon_cli.turns.mending import Mender
 
 FIRST_POLL = 0.05
-"""Seconds between two questions of who is next; those further back ask more seldom, by their place."""
-SELDOMEST_POLL = 1.0
+"""Seconds between two questions of who is next; those further back ask more seldom, see `poll`."""
+SELDOMEST_POLL = 2.0
+_SLOW_POLL = 1.0
+"""Seconds between two questions of who has no ticket, or whose store fails."""
 _MENDING_POLL = 0.2
 _PATIENCE = 60.0
 """Seconds for which a store that fails is asked again before the wait is given up."""
@@ -29,14 +31,31 @@ _TOLD_ANEW = 10.0
 _Answer = TypeVar("_Answer")
 
 
+def poll(position: int) -> float:
+    """Seconds until a ticket at this place asks again.
+
+    By the square of the place: fifty that wait use little of a processor, and those before a ticket take longer to
+    have their turns than it takes to notice that they had.
+    """
+    return min(FIRST_POLL * position**2, SELDOMEST_POLL)
+
+
 class Wait:
-    """One region's wait. `clock` is seconds since the epoch."""
+    """One region's wait. `caps` are the workspace's; `clock` is seconds since the epoch."""
 
     def __init__(
-        self, store: Store, request: Request, *, mender: Mender, emit: Emit, clock: Callable[[], float]
+        self,
+        store: Store,
+        request: Request,
+        *,
+        caps: Caps,
+        mender: Mender,
+        emit: Emit,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._request = request
+        self._caps = caps
         self._mender = mender
         self._emit = emit
         self._clock = clock
@@ -51,6 +70,9 @@ class Wait:
             StoreError: the store failed, and did not come back within a minute.
         """
         while True:
+            # A store that lost its data while we waited knows no caps any more.
+            if await self._asked(partial(self._store.agree, self._caps)) != self._caps:
+                return Over("the queue has other caps by now: beacon queue caps shows them", final=True)
             entrance = await self._asked(partial(self._store.enter, self._request))
             match entrance:
                 case Refused(reason):
@@ -58,7 +80,7 @@ class Wait:
                 case NotYet(reason, dead):
                     await self._tell(0, reason, None)
                     await self._mend(reclaim=dead)
-                    await anyio.sleep(_MENDING_POLL if dead else SELDOMEST_POLL)
+                    await anyio.sleep(_MENDING_POLL if dead else _SLOW_POLL)
                 case Entered(token=0) as entered:
                     ended = await self._claimed(entered.ticket)
                     if ended is not None:
@@ -91,8 +113,8 @@ class Wait:
                 case Waiting():
                     await self._tell(answer.position, answer.reason, ticket)
                     await self._mend(reclaim=answer.dead, cool=answer)
-                    poll = min(FIRST_POLL * answer.position, SELDOMEST_POLL)
-                    await anyio.sleep(max(poll, _MENDING_POLL) if answer.dead or answer.cool else poll)
+                    pause = poll(answer.position)
+                    await anyio.sleep(max(pause, _MENDING_POLL) if answer.dead or answer.cool else pause)
 
     async def _mend(self, *, reclaim: tuple[int, ...], cool: Waiting | None = None) -> None:
         with suppress(StoreError):  # the next question to the store says so
@@ -111,7 +133,7 @@ class Wait:
                     raise
                 await self._tell(0, str(error), None)
             await anyio.sleep(pause)
-            pause = min(2 * pause, SELDOMEST_POLL)
+            pause = min(2 * pause, _SLOW_POLL)
 
     async def _tell(self, position: int, reason: str, ticket: int | None) -> None:
         """Say where the run stands, if that has changed."""

@@ -136,11 +136,10 @@ def pictures(model: str, gpu: str | None, width: int) -> list[RenderableType]:
     habits.close()
     facts = [Facts(region="eu", group=metrics.regions["eu"], habits=habits)]
     cost = costing.CostView(run_id="r", job_id=model, rehearsal=True, costs=costs, rates=RATES, window=120.0)
+    many = measured.MetricsView(metrics=metrics, origin=HOSTILE, rehearsals=True, remarks=[HOSTILE])
     return [
         timing.timing(view(fall(PARTS, model=model, question=model), job_id=model, rehearsal=True), width),
-        measured.metrics(
-            measured.MetricsView(metrics=metrics, origin=HOSTILE, rehearsals=True, remarks=[HOSTILE]), width
-        ),
+        measured.metrics(many, width),
         costing.cost(cost, width),
         advising.advice(advise(facts, RATES), RATES, [HOSTILE], rehearsals=True),
     ]

@@ -21,6 +21,7 @@ from beacon_cli.server import jobs as server_jobs
 from beacon_cli.server.book import Book, Entry, Stage
 from beacon_cli.server.children import Child, Ending
 from beacon_cli.server.jobs import FullError, Jobs
+from beacon_cli.tickets import Priority
 
 pytestmark = pytest.mark.anyio
 FILE = b"id: posted\n"
@@ -70,16 +71,20 @@ class Player:
 
     def __init__(self, runs: Runs) -> None:
         self.started: list[Played] = []
+        self.expected = Priority.NORMAL
+        self.priorities: list[Priority] = []
         self._runs = runs
         self._news = anyio.Event()
 
-    async def begin(self, run_id: str, job: Path) -> Child:
+    async def begin(self, run_id: str, job: Path, priority: Priority) -> Child:
         """See `Launcher.begin`."""
         assert await anyio.Path(job).read_bytes() == FILE
+        self.priorities.append(priority)
         return self._start(f"begin {run_id}")
 
-    async def resume(self, run_id: str) -> Child:
+    async def resume(self, run_id: str, priority: Priority) -> Child:
         """See `Launcher.resume`."""
+        self.priorities.append(priority)
         return self._start(f"resume {run_id}")
 
     async def process(self, number: int) -> Played:
@@ -127,7 +132,8 @@ async def going(home: Path, *, processes: int = 20, disk: Disk = DISK, **store: 
     player = Player(runs)
     places: list[str] = []
 
-    def queued(run_id: str, job: Path) -> None:
+    def queued(run_id: str, job: Path, priority: Priority) -> None:
+        assert priority is player.expected
         assert job.read_bytes() == FILE
         places.append(run_id)
 
@@ -201,6 +207,20 @@ async def test_a_process_that_dies_is_followed_by_another_until_three_are_lost(t
     async with going(tmp_path) as rig:
         await anyio.sleep(0.05)
         assert rig.player.started == []
+
+
+async def test_a_jobs_priority_stays_with_it(tmp_path: Path) -> None:
+    """Every process of a job has the priority that it was posted with, after a restart of the server too."""
+    async with going(tmp_path) as rig:
+        rig.player.expected = Priority.HIGH
+        entry = await rig.jobs.take(spec(), FILE, Priority.HIGH)
+        (await rig.player.process(0)).end(-9)
+        await rig.player.process(1)
+        assert rig.player.priorities == [Priority.HIGH] * 2
+        kept = next((tmp_path / "server" / "jobs").glob("*.json")).read_bytes()
+        assert msgspec.json.decode(kept, type=Entry).priority is entry.priority is Priority.HIGH
+        old = msgspec.json.encode({"run_id": "a", "job_id": "b", "at": 1.0})
+        assert msgspec.json.decode(old, type=Entry).priority is Priority.NORMAL
 
 
 async def test_a_server_that_dies_with_its_processes_counts_them(tmp_path: Path) -> None:

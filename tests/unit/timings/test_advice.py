@@ -67,8 +67,8 @@ def test_keeping_warm_is_suggested_then_recommended(cold: int, word: str) -> Non
     assert warm.kind is Kind.KEEP_WARM
     assert word in warm.says
     assert "the journals do not say" in warm.says
-    assert warm.usd == pytest.approx(0.000164 * 1.75 * THRESHOLDS["hours_a_month"].value * 3600)
-    assert warm.commands[-1] == "beacon warm --apply"
+    assert warm.usd_per_month == pytest.approx(0.000164 * 1.75 * THRESHOLDS["hours_a_month"].value * 3600)
+    assert warm.commands[-1] == "beacon warm JOB --apply"
 
 
 def test_what_was_tried_is_not_advised_again() -> None:
@@ -102,8 +102,8 @@ def test_gains_are_those_of_a_job() -> None:
     """Pre-warming gains what a job's slowest cold start took; a window what starts after a shorter rest took."""
     both = [answer(DAY, cold=True), answer(DAY + 500, cold=True), answer(DAY + 5_000, cold=True, run="r2")]
     found = {each.kind: each for each in advise([facts(*both)], RATES)}
-    assert found[Kind.PREWARM].gain == pytest.approx((120.0 + 60.0) / 2)
-    assert found[Kind.WINDOW].gain == pytest.approx(60.0 / 2)
+    assert found[Kind.PREWARM].gain_seconds == pytest.approx((120.0 + 60.0) / 2)
+    assert found[Kind.WINDOW].gain_seconds == pytest.approx(60.0 / 2)
 
 
 @pytest.mark.parametrize(("days", "known"), [(0.5, False), (10.0, True)])
@@ -112,14 +112,14 @@ def test_a_month_is_known_from_days(days: float, known: bool) -> None:  # noqa: 
     samples = [answer(DAY + n * days * DAY / 10, cold=True, run=f"r{n}") for n in range(11)]
     window = advise([facts(*samples)], RATES)[1]
     assert window.kind is Kind.WINDOW
-    assert (window.usd is not None) is known
-    assert "0.48 USD after each job" in window.price
+    assert (window.usd_per_month is not None) is known
+    assert "0.43 USD after each job" in window.price
 
 
 def test_no_price_is_unknown() -> None:
     """Without a price of its GPU what a warm container costs is unknown, and not nothing."""
     warm = advise([share(90)], Rates())[-1]
-    assert warm.usd is None
+    assert warm.usd_per_month is None
     assert "unknown" in warm.price
 
 

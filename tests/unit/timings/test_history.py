@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,6 +14,7 @@ from tests.support.journals import PLAN, attempt_started, start, succeeded, writ
 from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.operations import histories
+from beacon_cli.timings import waterfall
 from beacon_cli.timings.claims import Claims
 from beacon_cli.timings.history import Figures, History
 from beacon_cli.timings.samples import Sample
@@ -78,6 +81,30 @@ def test_rehearsals_and_old_runs_are_kept_apart(tmp_path: Path) -> None:
     assert histories.history(tmp_path, since=4_000.0).n == 1
     os.utime(tmp_path / "runs" / "later" / "events.jsonl", (3_000.0, 3_000.0))
     assert histories.history(tmp_path, since=4_000.0).n == 0, "not written since, so not even read"
+
+
+def test_memory_does_not_grow_with_a_run() -> None:
+    """Four times as many answers take no more memory, once there are more than are kept as they are."""
+    peaks = []
+    for count in (3_000, 12_000):
+        tracemalloc.start()
+        history = History()
+        for sample in waterfall.samples(long_run(count)):
+            history.add(sample)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert history.n == count
+    assert peaks[1] < 1.5 * peaks[0]
+    assert peaks[1] < 2_000_000
+
+
+def long_run(count: int) -> Iterator[ev.Event]:
+    """A run of so many answers of one model."""
+    yield msgspec.structs.replace(start(), at=1.0, speed=1.0)
+    for number in range(count):
+        each, at = msgspec.structs.replace(FIRST, id=f"e{number}"), 10.0 * number
+        yield attempt_started(each, 1, at + 1.0)
+        yield succeeded(each, 1, at + 2.0 + number % 7, cold_start=False, container="c", provenance=SAID)
 
 
 def test_a_damaged_journal_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

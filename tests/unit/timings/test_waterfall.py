@@ -15,8 +15,12 @@ from tests.support.jobs import spec
 from tests.support.journals import PLAN, Story, any_event, attempt_started, failed, start, stories, succeeded
 
 from beacon_cli import events as ev
-from beacon_cli.model import ModalTarget, SimulatedTarget
+from beacon_cli.model import ModalTarget, SimulatedTarget, Succeeded
 from beacon_cli.timings.claims import Claims
+from beacon_cli.timings.costs import Costs
+from beacon_cli.timings.habits import Habits
+from beacon_cli.timings.history import History
+from beacon_cli.timings.metrics import Metrics
 from beacon_cli.timings.samples import Sample
 from beacon_cli.timings.shares import Shares, record
 from beacon_cli.timings.waterfall import Part, Waterfall, Waterfalls, divided, samples, speed_of
@@ -27,7 +31,8 @@ COLD = {"seconds": {"boot": 20.0, "load": 30.0, "queue": 1.0, "generation": 4.0}
 
 def waterfalls(events: Iterable[ev.Event]) -> list[Waterfall]:
     """Those of all executions that ended."""
-    return [ended[0] for ended in map(Waterfalls().apply, events) if ended is not None]
+    fold = Waterfalls()
+    return [told.waterfall for told in map(fold.apply, events) if told is not None and told.waterfall is not None]
 
 
 def told(*events: ev.Event, waited: float = 0.0, at: float = 1.0, speed: float = 1.0) -> list[ev.Event]:
@@ -55,7 +60,7 @@ def test_parts_are_the_wall_time_of_every_story(story: tuple[list[ev.Event], Sto
     """In any run the parts are none of them negative, and together the time since the turn was asked for."""
     fold, asked, begun, origin = Waterfalls(), dict[str, float](), dict[str, float](), 0.0
     for event in story[0]:
-        ended = fold.apply(event)
+        found = fold.apply(event)
         match event:
             case ev.RunStarted() | ev.RunResumed():
                 origin, asked = event.at, {}
@@ -63,8 +68,8 @@ def test_parts_are_the_wall_time_of_every_story(story: tuple[list[ev.Event], Sto
                 asked[event.region] = event.at - event.waited
             case ev.AttemptStarted():
                 begun.setdefault(event.execution, asked.get(event.region, origin))
-        if ended is not None:
-            each = ended[0]
+        each = found.waterfall if found is not None else None
+        if each is not None:
             assert all(seconds >= 0 for seconds in each.parts.values())
             assert each.wall == pytest.approx(event.at - begun.pop(each.execution))
 
@@ -168,6 +173,56 @@ def test_a_call_that_was_found_again_says_nothing_of_the_wait() -> None:
     assert [sample.seen for sample in samples(events)] == [None]
 
 
+def woken(at: float, seconds: float, **answer: Any) -> list[ev.Event]:
+    """The container of the first execution's model is woken, which is over at `at`."""
+    region, model = FIRST.region.id, FIRST.model.id
+    said = Succeeded(**{"response": "", "cold_start": True, "container": "c", "provenance": COLD, **answer})
+    return [
+        ev.Warming(at=at - seconds, region=region, model=model, call_id="fc-w"),
+        ev.Warmed(at=at, region=region, model=model, call_id="fc-w", seconds=seconds, answer=said),
+    ]
+
+
+def test_warming_stands_apart() -> None:
+    """What a container took that was woken first is a part of its own, and none of the execution's own time."""
+    warm = {"provenance": {"seconds": {"queue": 0.0, "generation": 4.0}}, "cold_start": False}
+    (each,) = waterfalls(told(*woken(62.0, 60.0), begin(63.0), answered(68.0, **warm)))
+    assert each.parts == {
+        Part.ORDER: 2.0,
+        Part.WARMING: 60.0,
+        Part.GENERATION: 4.0,
+        Part.NETWORK: 1.0,
+    }
+    assert each.own == 5.0
+
+
+def test_a_woken_container_is_a_sample_and_no_answer() -> None:
+    """Its start is known to history and figures, as that of an answer is; it counts in no rate of cold answers."""
+    found = list(samples(told(*woken(62.0, 60.0), begin(63.0), answered(120.0, cold_start=False))))
+    assert [sample.woken for sample in found] == [True, False]
+    assert found[0].claims.start == 50.0
+    history, metrics, habits, costs = History(), Metrics(), Habits(), Costs()
+    for sample in found:
+        history.add(sample)
+        metrics.add(sample)
+        habits.add(sample)
+        costs.add(None, sample)
+    habits.close()
+    assert (history.n, history.start(FIRST.region.id, FIRST.model.id).quantile(0.5)) == (1, 50.0)
+    group = metrics.all
+    assert (group.n, group.cold, group.warm, group.woken, group.starts.n) == (1, 0, 1, 1, 1)
+    assert (habits.jobs, habits.prewarmed, habits.warming.quantile(0.5)) == (1, True, 50.0)
+    assert habits.cold_seconds.most == 0.0
+    (usage,) = costs.usages.values()
+    assert (usage.answers, usage.containers, usage.cold) == (1, 1, 50.0)
+
+
+def test_a_woken_container_is_believed_no_more_than_an_answer() -> None:
+    """One that claims more seconds than passed while it was woken has its claims left out."""
+    (sample,) = samples(told(*woken(12.0, 10.0)))
+    assert (sample.claims.start, sample.seen) == (None, 10.0)
+
+
 def test_an_old_rehearsal_has_no_speed() -> None:
     """A rehearsal of before the speed was kept has none, and no claim is held against its clock."""
     target = ModalTarget(app="a", function="f")
@@ -177,7 +232,8 @@ def test_an_old_rehearsal_has_no_speed() -> None:
     fold = Waterfalls()
     found = [fold.apply(event) for event in (opening, begin(1.0), answered(1.5))]
     assert found[-1] is not None
-    assert found[-1][0].parts[Part.UNTOLD] == 0.5
+    assert found[-1].waterfall is not None
+    assert found[-1].waterfall.parts[Part.UNTOLD] == 0.5
     assert not fold.is_speed_known
 
 

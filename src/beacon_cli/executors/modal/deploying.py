@@ -21,6 +21,7 @@ from modal.config import config
 from beacon_cli.errors import StartError
 from beacon_cli.executors.modal.border import line, start_error
 from beacon_cli.executors.modal.bridge import theirs
+from beacon_cli.executors.modal.reaching import reach
 
 _PATIENCE = 30.0
 """Seconds that Modal has for the first answer."""
@@ -61,6 +62,7 @@ async def deployer() -> AsyncIterator[Deployer]:
     url = str(config["server_url"])
     try:
         with anyio.fail_after(_PATIENCE):
+            await reach(url)
             client = await theirs(modal.Client.from_env.aio())
             await theirs(client.hello.aio())
     except TimeoutError:

@@ -7,13 +7,10 @@ raises is told by `border`, its coroutines are awaited over `bridge`.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import modal
@@ -29,6 +26,7 @@ from beacon_cli.executors.modal.bridge import theirs
 from beacon_cli.executors.modal.containers import ModalContainers
 from beacon_cli.executors.modal.gate import Gate
 from beacon_cli.executors.modal.pools import Handle, Pool, Unfound, find
+from beacon_cli.executors.modal.reaching import reach
 from beacon_cli.model import Cancelled, Execution, Failed, Limits, ModalTarget, Model, Outcome, Region, Sampling
 from beacon_cli.ports import MayPlace, Placed, always
 
@@ -72,7 +70,7 @@ class ModalExecutor:
         logger.handlers.clear()  # they write what they are told as it is; our own take their place
         try:
             with anyio.fail_after(self._patience):
-                await self._reach()
+                await reach(self._url())
                 await self._connect()
                 self._gate = Gate(self._client)
                 self._containers = ModalContainers(self._target, self._client, self._gate, self._addresses)
@@ -154,19 +152,6 @@ class ModalExecutor:
     def _silent(self) -> StartError:
         seconds = f"{self._patience:g} s"
         return StartError(f"{self._url()} did not answer within {seconds}: check the network connection")
-
-    async def _reach(self) -> None:
-        """Fail at once where nobody listens: the SDK itself would go on trying for a minute."""
-        url = urlsplit(self._url().split(",")[0].strip())
-        if getproxies() and not proxy_bypass(url.hostname or ""):
-            return
-        port = url.port or (443 if url.scheme == "https" else 80)
-        try:
-            stream = await anyio.connect_tcp(url.hostname or "", port)
-        except (OSError, socket.gaierror) as error:
-            reason = error.strerror or str(error)
-            raise StartError(f"{self._url()} cannot be reached ({reason}): check the network connection") from None
-        await stream.aclose()
 
     async def _resolve(
         self, region: Region, model: Model, missing: dict[str, None], problems: list[StartError]
