@@ -140,7 +140,10 @@ def told(records: Iterable[dict[str, Any]], *, since: float, speed: float) -> To
                 else:
                     found.last[each["region"]] = (at - origin) * speed
                     found.answers[each["execution"]] = (at - began[each["call"]]) * speed
-    lived = sum((end - max(ups[container], origin or 0.0)) * speed + Scaling().scaledown_window for container, end in ends.items())
+    lived = sum(
+        (end - max(ups[container], origin or 0.0)) * speed + Scaling().scaledown_window
+        for container, end in ends.items()
+    )
     return found._replace(gpu=lived)
 
 

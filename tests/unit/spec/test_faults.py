@@ -98,6 +98,12 @@ ADDED = [
         "5:23: limits.concurrency: is 11, but the workspace's limit is 10; a job may lower it, never raise it",
     ),
     (
+        "limits: {per_region: 25}\nschedule: lanes\nin_flight: 8",
+        "5:22: limits.per_region: is 25, but the workspace's limit is 24; a job may lower it, never raise it",
+    ),
+    ("budget: 0", "5:9: budget: must be more than 0, not 0"),
+    ("budget: 2.50 USD", "5:9: budget: must be a number, not '2.50 USD'"),
+    (
         "limits: {per_region: 4}",
         "5:22: limits.per_region: is 4, but the workspace's limit is 3; a job may lower it, never raise it",
     ),

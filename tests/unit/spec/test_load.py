@@ -33,6 +33,18 @@ HEAD = "id: j\nregions: [us, eu]\nmodels: [m]\n"
 BASE = HEAD + "questions: [{id: q, text: Why?}]\n"
 
 
+def test_questions_in_flight_at_a_class_may_exceed_the_gpus(load_text: LoadText) -> None:
+    """One container for each model answers them all: limits grow with `in_flight`, the models at once do not."""
+    job = load_text(BASE + "schedule: lanes\nin_flight: 8\nlimits: {concurrency: 80, per_region: 24}\n")
+    assert (job.limits.concurrency, job.limits.per_region, job.limits.models_at_once) == (80, 24, 3)
+
+
+def test_a_budget_is_in_usd(load_text: LoadText) -> None:
+    """What a run may cost; nothing is set by default."""
+    assert load_text(BASE + "budget: 2.50\n").budget == 2.5
+    assert load_text(BASE).budget is None
+
+
 def test_a_small_job_gets_every_default(load_text: LoadText) -> None:
     """What the file does not say is what the vocabulary and the workspace say."""
     job = load_text(BASE)

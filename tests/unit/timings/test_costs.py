@@ -86,6 +86,16 @@ def test_several_at_once_are_counted_once(ends: list[float]) -> None:
     )
 
 
+def test_containers_that_have_ended_are_not_those_of_the_same_name() -> None:
+    """A resumed rehearsal has containers of its own: no idle time between the two, a window for each."""
+    found = costs(answer(100.0))
+    found.end_containers()
+    found.add(waterfall(), answer(9_000.0, start=10.0))
+    (usage,) = found.usages.values()
+    assert (found.containers, usage.idle) == (2, 0.0)
+    assert found.tail(120.0) == {KEY: 240.0}
+
+
 def test_money_follows_the_rates() -> None:
     """Seconds times the GPU's price times the region's multiplier; the window after it stands apart."""
     found = costs(answer(100.0, 4.0, 10.0), answer(110.0, 4.0))

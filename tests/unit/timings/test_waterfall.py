@@ -127,6 +127,15 @@ def test_each_part_has_its_name() -> None:
     assert (each.wall, each.own) == (71.0, 63.0)
 
 
+def test_waiting_for_money_is_no_failed_attempt_and_no_network() -> None:
+    """An attempt that its budget held waited for a slot; one that was stopped before its call failed at nothing."""
+    stopped = ev.AttemptCancelled(at=9.0, execution=FIRST.id, attempt=1, call_id=None, ended=True)
+    held = ev.AttemptHeld(at=30.0, execution=FIRST.id, attempt=2)
+    events = told(begin(1.0), stopped, begin(10.0, 2, queued_at=10.0), held, answered(86.0), at=1.0)
+    (each,) = waterfalls(events)
+    assert (each.parts[Part.SLOT], each.parts.get(Part.FAILED), each.parts[Part.NETWORK]) == (28.0, None, 1.0)
+
+
 def test_a_rehearsal_is_shown_in_the_providers_seconds() -> None:
     """What took 0.55 s at a hundred times the speed of life is 55 s, of which the answer's claims are a part."""
     (each,) = waterfalls(told(begin(1.0), answered(1.56), speed=100.0))
