@@ -224,7 +224,7 @@ class AttemptHeld(_Event, frozen=True, kw_only=True):
 
 
 class BudgetNeared(_Event, frozen=True, kw_only=True):
-    """Most of the run's budget is gone or set aside: in USD, `reserved` for what is in flight."""
+    """Most of the run's budget is spent or reserved: in USD, `reserved` for what is in flight."""
 
     spent: float
     reserved: float

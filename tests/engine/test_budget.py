@@ -1,4 +1,4 @@
-"""No execution starts before what it may cost is set aside; a run that its budget stops can go on with more."""
+"""No execution starts before what it may cost is reserved; a run that its budget stops can go on with more."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from beacon_cli.results import Standings, fold, pending
 START, ANSWER, WINDOW = 60.0, 5.0, 120.0
 RATE = 0.001
 FIRST = RATE * (START + ANSWER + WINDOW)
-"""What the first answer of a model is set aside at; each further one at `NEXT`."""
+"""What the first answer of a model is reserved at; each further one at `NEXT`."""
 NEXT = RATE * ANSWER
 
 
@@ -59,7 +59,7 @@ class House(Scripted):
 
 
 class Spent:
-    """A listener that looks at the purse at each event: `most` is the most that was ever gone or set aside."""
+    """A listener that looks at the purse at each event: `most` is the most that was ever spent or reserved."""
 
     def __init__(self, purse: Purse) -> None:
         self._purse = purse
@@ -128,7 +128,7 @@ def carried_out(
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(0.01, 2.0), st.sampled_from(Schedule), st.booleans())
-def test_no_more_than_the_budget_is_ever_spent_or_set_aside(
+def test_no_more_than_the_budget_is_ever_spent_or_put_by(
     limit: float,
     schedule: Schedule,
     failing: bool,  # noqa: FBT001 - drawn
@@ -160,7 +160,7 @@ def test_a_run_that_its_budget_stopped_goes_on_with_a_higher_one() -> None:
 
 
 def test_four_fifths_are_told_once() -> None:
-    """The run says once that four fifths of its budget are gone or set aside, and with how much."""
+    """The run says once that four fifths of its budget are spent or reserved, and with how much."""
     job = spec(regions=(US,))
     whole = 3 * FIRST + 21 * NEXT
     events, _, _ = carried_out(job, whole + 1e-6)

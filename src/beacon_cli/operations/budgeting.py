@@ -1,4 +1,4 @@
-"""Keeps a run within its budget: no execution starts before what it may cost is set aside.
+"""Keeps a run within its budget: no execution starts before what it may cost is reserved.
 
 A listener of the run's events, told before all others: an execution that does not fit waits here before its call
 is placed, until one that ends leaves enough. When nothing is in flight any more and it still does not fit, the run
@@ -31,9 +31,9 @@ from beacon_cli.timings.costs import WINDOW
 from beacon_cli.timings.history import History
 
 WARN_AT = 0.8
-"""The share of its budget of which a run says that it is gone or set aside."""
+"""The share of its budget of which a run says that it is spent or reserved."""
 _HIGH = 0.9
-"""Set aside is what nine answers, and nine starts, of ten stay below."""
+"""Reserved is what nine answers, and nine starts, of ten stay below."""
 
 
 class Budget:
@@ -57,12 +57,12 @@ class Budget:
         del standings
         self.purse.apply(event)
         if isinstance(event, ev.AttemptStarted):
-            await self._set_aside(event)
+            await self._put_by(event)
         elif isinstance(event, _SETTLING):
             self._changed.set()
             self._changed = anyio.Event()
 
-    async def _set_aside(self, event: ev.AttemptStarted) -> None:
+    async def _put_by(self, event: ev.AttemptStarted) -> None:
         purse, cell = self.purse, (event.region, event.model)
         if self._is_over or not purse.reserve(event.execution, cell, self._clock()):
             await self._held(event, cell)
@@ -70,7 +70,7 @@ class Budget:
         if used >= WARN_AT * purse.limit and not self._is_told:
             self._is_told = True
             share = f"{100 * used / purse.limit:.0f} %"
-            paper.tell([f"beacon: {share} of the budget of {purse.limit:.2f} USD are gone or set aside"])
+            paper.tell([f"beacon: {share} of the budget of {purse.limit:.2f} USD are spent or reserved"])
             await self._emit(
                 ev.BudgetNeared(at=self._clock(), spent=purse.spent, reserved=purse.reserved, limit=purse.limit)
             )
@@ -125,8 +125,8 @@ async def budget(
     if left and not any(map(purse.fits, prices)):
         least = purse.spent + min(prices)
         raise BudgetReached(
-            f"a budget of {limit:.2f} USD leaves nothing for an answer: {purse.spent:.4f} USD are gone or set"
-            f" aside, and the next one takes it to {least:.4f}. Raise it: --max-cost {_enough(least)}"
+            f"a budget of {limit:.2f} USD leaves nothing for an answer: {purse.spent:.4f} USD are spent or"
+            f" reserved, and the next one takes it to {least:.4f}. Raise it: --max-cost {_enough(least)}"
         )
     starts = sum(prices)
     if terms.prewarm is not False and not purse.fits(starts):
@@ -157,8 +157,11 @@ async def _tariff(plan: Plan, executor: Executor, rates: Rates, history: History
             " Leave out --max-cost and `budget`"
         )
     per_second: dict[Cell, float] = {}
+    windows: list[float] = []
     for region, model in plan.cells():
         deployed = await executor.containers.deployed(region, model)
+        if deployed is not None and deployed.window is not None:
+            windows.append(deployed.window.seconds)
         said = history.gpu(region.id, model.id)
         names = (deployed.gpus if deployed else ()) or ((said,) if said else ())
         prices = [rates.per_second(name, region.id) for name in names]
@@ -176,7 +179,7 @@ async def _tariff(plan: Plan, executor: Executor, rates: Rates, history: History
         start={cell: history.start(*cell).quantile(_HIGH) for cell in per_second},
         answer={cell: _answer(history, cell) for cell in per_second},
         rates=rates,
-        window=WINDOW,
+        window=max(windows, default=WINDOW),
         is_alone=target.cls is not None,
         is_kept=keep,
     )

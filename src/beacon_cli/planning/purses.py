@@ -72,12 +72,12 @@ class Purse:
 
     @property
     def reserved(self) -> float:
-        """USD that is set aside for what is in flight."""
+        """USD that is reserved for what is in flight."""
         return sum(self._reserved.values())
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is set aside: what does not fit now never will."""
+        """Whether nothing is reserved: what does not fit now never will."""
         return not self._reserved
 
     def fits(self, usd: float) -> bool:
@@ -85,7 +85,7 @@ class Purse:
         return self.spent + self.reserved + usd <= self.limit
 
     def price(self, cell: Cell, at: float) -> float:
-        """USD to set aside for one more execution of the cell that is asked then.
+        """USD to reserve for one more execution of the cell that is asked then.
 
         With its answer the time in which its container stood idle until then is known to have been paid for; one
         that stood idle for longer than its window has gone.
@@ -99,11 +99,11 @@ class Purse:
         return tariff.answer_of(cell) + tariff.start_of(cell)
 
     def reserve(self, execution: str, cell: Cell, at: float) -> bool:
-        """Set aside what an execution that is asked then may cost, if it fits."""
+        """Reserve what an execution that is asked then may cost, if it fits."""
         usd = self.price(cell, at)
         if not self.fits(usd):
             return False
-        self._set_aside(execution, cell, usd)
+        self._put_by(execution, cell, usd)
         return True
 
     def apply(self, event: ev.Event) -> None:
@@ -125,7 +125,7 @@ class Purse:
             case ev.CallReattached(execution=execution) if execution in self._cells:
                 self._placed[execution] = event.at
                 cell = self._cells[execution]
-                self._set_aside(execution, cell, self.price(cell, event.at))
+                self._put_by(execution, cell, self.price(cell, event.at))
             case ev.AttemptSucceeded(execution=execution) if execution in self._cells:
                 self._placed.pop(execution, None)
                 self._alive[self._cells[execution]] = event.at
@@ -150,7 +150,7 @@ class Purse:
     def _warming(self, event: ev.Warming | ev.Warmed | ev.WarmingFailed) -> None:
         cell, key = (event.region, event.model), f"{event.region}\x1f{event.model}"
         if isinstance(event, ev.Warming):
-            self._set_aside(key, cell, self._tariff.start_of(cell))
+            self._put_by(key, cell, self._tariff.start_of(cell))
             return
         self._release(key)
         if isinstance(event, ev.Warmed):
@@ -158,7 +158,7 @@ class Purse:
         else:
             self._lost += event.seconds * self._fold.speed * self._tariff.per_second[cell]
 
-    def _set_aside(self, key: str, cell: Cell, usd: float) -> None:
+    def _put_by(self, key: str, cell: Cell, usd: float) -> None:
         self._reserved[key] = usd
         self._starting.setdefault(cell, key)
 

@@ -128,7 +128,7 @@ def test_each_part_has_its_name() -> None:
 
 
 def test_waiting_for_money_is_no_failed_attempt_and_no_network() -> None:
-    """An attempt that its budget held waited for a slot; one that was stopped before its call failed at nothing."""
+    """An attempt that its budget held waited for a slot; one that was stopped before its call has not failed."""
     stopped = ev.AttemptCancelled(at=9.0, execution=FIRST.id, attempt=1, call_id=None, ended=True)
     held = ev.AttemptHeld(at=30.0, execution=FIRST.id, attempt=2)
     events = told(begin(1.0), stopped, begin(10.0, 2, queued_at=10.0), held, answered(86.0), at=1.0)
