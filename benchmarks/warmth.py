@@ -5,8 +5,8 @@
 
 `ways` runs the installed `beacon` on an emulator in a process of its own, with the original system's timings: 3
 regions, 3 models, 8 questions, answers of 3 to 5 s, cold starts of 30 to 90 s. What it says comes from the ledger.
-`planner` has the planner learn from five runs and forecast hundred others, which the engine carries out in virtual
-time with the emulator's own draws; the planner sees neither them nor their seeds.
+`planner` has the planner learn from ten runs and forecast a hundred others, which the engine carries out in
+virtual time with the emulator's own draws; the planner sees neither them nor their seeds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +40,10 @@ REGIONS = ("us", "eu", "asia")
 MODELS = ("llama3.2-1b", "mistral-7b", "qwen2.5-1.5b")
 QUESTIONS = 8
 AT_ONCE = 8
+RUNS = 10
+"""Runs that the planner has learnt from."""
+LESSONS = 5
+"""Times that it learns anew: what it expects depends on what it has seen."""
 GOALS = {"prewarmed": 45.0, "kept warm": 40.0, "lanes": 36.0, "concurrent": 15.0}
 SERVE = """
 import sys
@@ -265,6 +269,25 @@ def ways(seeds: int, speed: float, beside: int) -> None:
             f" {statistics.median(one.wall for one in each):5.1f} s {100 * over:13.1f} %"
             f" {max(one.peak for one in each):20}"
         )
+    held_against(runs)
+
+
+def held_against(runs: Sequence[dict[str, Measured]]) -> None:
+    """Hold the planner, which has learnt from other seeds, against the ledgers of these runs."""
+    found = expectation()
+    for way, name in (("cold", forecasts.Name.COLD), ("prewarmed", forecasts.Name.PREWARMED)):
+        expected, each = found.forecasts[name], [run[way] for run in runs]
+        inside = sum(expected.wall.low <= one.wall <= expected.wall.high for one in each)
+        said(name, expected, inside, len(each), statistics.mean(one.gpu for one in each))
+
+
+def said(name: forecasts.Name, expected: forecasts.Forecast, inside: int, n: int, gpu: float) -> None:
+    """Print how good a forecast was."""
+    low, high = expected.wall.low, expected.wall.high
+    print(
+        f"planner, {name.value}: {inside} of {n} walls within {low:.0f} to {high:.0f} s; container seconds"
+        f" expected {expected.gpu.expected:.0f}, real {gpu:.0f} ({100 * (expected.gpu.expected / gpu - 1):+.1f} %)"
+    )
 
 
 def drawn(seed: int) -> Times:
@@ -296,25 +319,26 @@ def learnt(seeds: Iterable[int], plan: Plan) -> History:
     return history
 
 
+def expectation(first: int = 1001) -> forecasts.Outlook:
+    """What the planner expects of the job after ten runs, with seeds of their own from `first` on."""
+    plan = Plan(spec())
+    priced = forecasts.prices([(region.id, model.id) for region, model in plan.cells()], lambda _: None, Rates())
+    return forecasts.outlook(plan, learnt(range(first, first + RUNS), plan), priced, Scaling())
+
+
 def planner(seeds: int) -> None:
     """Forecast runs whose seeds the planner never sees, and count how often it was right."""
     from tests.engine.test_courses import carried_out
 
     plan, scaling = Plan(spec()), Scaling()
-    cells = [(region.id, model.id) for region, model in plan.cells()]
-    priced = forecasts.prices(cells, lambda _: None, Rates())
-    found = forecasts.outlook(plan, learnt(range(1001, 1006), plan), priced, scaling)
+    found = [expectation(first) for first in range(1001, 1001 + RUNS * LESSONS, RUNS)]
     for name, prewarm in ((forecasts.Name.COLD, False), (forecasts.Name.PREWARMED, True)):
-        expected = found.forecasts[name]
         real = [carried_out(plan.spec, drawn(seed), scaling, prewarm=prewarm) for seed in range(1, seeds + 1)]
-        inside = sum(expected.wall.low <= seconds <= expected.wall.high for seconds, _ in real)
-        mean = statistics.mean(gpu for _, gpu in real)
-        low, high = expected.wall.low, expected.wall.high
-        print(
-            f"{name.value}: {inside} of {seeds} walls within {low:.0f} to {high:.0f} s;"
-            f" container seconds expected {expected.gpu.expected:.0f}, real {mean:.0f}"
-            f" ({100 * (expected.gpu.expected / mean - 1):+.1f} %)"
-        )
+        gpu = statistics.mean(seconds for _, seconds in real)
+        for each in found:
+            expected = each.forecasts[name]
+            inside = sum(expected.wall.low <= seconds <= expected.wall.high for seconds, _ in real)
+            said(name, expected, inside, seeds, gpu)
 
 
 def main() -> None:
