@@ -51,8 +51,9 @@ from pathlib import Path
 from beacon_cli.behaviour.fleet import Scaling
 from beacon_cli.emulator import server
 from beacon_cli.emulator.provider import Settings
-seed, speed, at_once, ledger = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
-settings = Settings(seed=seed, speed=speed, scaling=Scaling(concurrent=at_once))
+seed, speed, at_once, window, ledger = (of(each) for of, each in zip((int, float, int, float, Path), sys.argv[1:]))
+scaling = Scaling(concurrent=at_once, scaledown_window=window)
+settings = Settings(seed=seed, speed=speed, scaling=scaling)
 with server.running(settings, ledger=ledger) as address:
     print(*(f"{name}={value}" for name, value in address.environment().items()), flush=True)
     sys.stdin.read()
@@ -187,10 +188,12 @@ def measured(path: Path, plan: Plan, way: Way, *, since: float, speed: float, at
 
 
 @contextmanager
-def emulator(folder: Path, *, seed: int, speed: float, at_once: int) -> Iterator[tuple[dict[str, str], Path]]:
+def emulator(
+    folder: Path, *, seed: int, speed: float, at_once: int = 1, window: float = Scaling().scaledown_window
+) -> Iterator[tuple[dict[str, str], Path]]:
     """A workspace in a process of its own, and its ledger."""
     path = folder / f"ledger-{at_once}-{random.random()}.jsonl"  # noqa: S311 - a name
-    command = [sys.executable, "-c", SERVE, str(seed), str(speed), str(at_once), str(path)]
+    command = [sys.executable, "-c", SERVE, *map(str, (seed, speed, at_once, window, path))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline() if process.stdout else ""
         variables = dict(each.split("=", 1) for each in line.split())
@@ -231,13 +234,14 @@ def all_ways(seed: int, speed: float) -> dict[str, Measured]:
             beacon(environment, files[file], *options)
             found[way] = measured(path, Plan(of), how, since=since, speed=speed, at_once=at_once)
 
-        with emulator(folder, seed=seed, speed=speed, at_once=1) as (environment, path):
+        # What keeps containers warm between these runs, however long a process takes to start, is their window.
+        with emulator(folder, seed=seed, speed=speed, window=3600.0) as (environment, path):
             carried_out(environment, path, way="cold", of=lockstep, how=Way())
             carried_out(
                 environment, path, way="kept warm", of=lockstep, how=Way(prewarm=True, warm=True, keep=True)
             )
             carried_out(environment, path, way="lanes", of=lanes, how=Way(prewarm=True, warm=True, keep=True))
-        with emulator(folder, seed=seed, speed=speed, at_once=1) as (environment, path):
+        with emulator(folder, seed=seed, speed=speed) as (environment, path):
             carried_out(environment, path, way="prewarmed", of=lockstep, how=Way(prewarm=True))
         with emulator(folder, seed=seed, speed=speed, at_once=AT_ONCE) as (environment, path):
             carried_out(environment, path, way="concurrent", of=several, how=Way(prewarm=True))
