@@ -68,7 +68,7 @@ def test_a_budget_stops_a_run_and_a_higher_one_goes_on(beacon: Beacon, office: P
 
 def test_a_budget_of_the_job_warms_only_what_it_can_pay(beacon: Beacon, office: Path) -> None:
     """`budget:` holds as the option does; where warming all does not fit, none is warmed, and it is said."""
-    office.write_text(OFFICE + "budget: 0.10\n")
+    office.write_text(OFFICE + "budget: 0.15\n")
     done = beacon("run", office, "--rehearse", "--speed", "60")
     assert done.returncode == 7
     assert "not started before their models are asked" in done.stderr
