@@ -37,7 +37,7 @@ class Server:
         self.asked: list[Asked] = []
         self.in_flight = 0
         self.peak = 0
-        self.closed_early = 0
+        self.connections: list[object] = []
         self.url = ""
         self._busy: set[asyncio.Task[Any]] = set()
 
@@ -46,6 +46,7 @@ class Server:
         task = asyncio.current_task()
         assert task is not None
         self._busy.add(task)
+        self.connections.append(writer.get_extra_info("peername"))
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 while not writer.is_closing():
