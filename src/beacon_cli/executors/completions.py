@@ -54,6 +54,8 @@ _HEARD = (
     *(f"x-ratelimit-{what}{budget}" for budget in _BUDGETS for what in ("remaining", "reset")),
 )
 _LONGEST_HEADER = 100
+_MOST_MODELS = 10_000
+_LONGEST_NAME = 200
 _NEAR = 10 * 365.25 * 86400
 """Seconds from now within which a number is taken for a point in time since the epoch."""
 _STATUS = re.compile(r"[345]\d\d")
@@ -135,6 +137,17 @@ def of_status(status: int, body: bytes, headers: Headers, now: float) -> Succeed
         retry_after=wait(headers, now) if transient else None,
         provenance=about,
     )
+
+
+def models(body: bytes) -> frozenset[str] | None:
+    """The names in a list of models; None where it is no list, or not the whole one."""
+    said = _decoded_or_none(body)
+    if type(said) is dict:
+        said = None if said.get("has_more") else said.get("data")
+    if type(said) is not list:
+        return None
+    names = [each.get("id") for each in said[:_MOST_MODELS] if type(each) is dict]
+    return frozenset(name[:_LONGEST_NAME].removeprefix("models/") for name in names if type(name) is str)
 
 
 def wait(headers: Headers, now: float) -> float | None:

@@ -39,7 +39,7 @@ from beacon_cli.model import (
     Region,
     Sampling,
 )
-from beacon_cli.ports import MayPlace, Placed, always
+from beacon_cli.ports import Listing, MayPlace, Placed, always
 
 # What the HTTP library raises, held against these from the first to the last. (types, kind, transient)
 _TABLE: tuple[tuple[tuple[type[BaseException], ...], ErrorKind, bool], ...] = (
@@ -128,13 +128,7 @@ class OpenaiExecutor:
     async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
         """Find every key, and see whether every endpoint lets us in; see `ports.Executor.prepare`."""
         regions = list(dict.fromkeys(region.id for region, _ in cells))
-        named = connections.variables(self._target, regions)
-        missing = [name for name in named if not self._environ.get(name)]
-        if missing:
-            raise StartError(f"not set in the environment: {', '.join(missing)}; the job's executor names them")
-        for region in regions:
-            if region not in self._endpoints:
-                self._endpoints[region] = connections.way(self._target, region, self._environ, self._silence)
+        self._open(regions)
         problems: dict[str, str] = {}
         async with anyio.create_task_group() as group:
             for region in regions:
@@ -142,6 +136,16 @@ class OpenaiExecutor:
         if problems:
             told = "; ".join(problems[region] for region in regions if region in problems)
             raise StartError(f"{told}. Check address, key and network")
+
+    def _open(self, regions: list[str]) -> None:
+        """Find the keys of these regions, and have a way to each."""
+        named = connections.variables(self._target, regions)
+        missing = [name for name in named if not self._environ.get(name)]
+        if missing:
+            raise StartError(f"not set in the environment: {', '.join(missing)}; the job's executor names them")
+        for region in regions:
+            if region not in self._endpoints:
+                self._endpoints[region] = connections.way(self._target, region, self._environ, self._silence)
 
     async def attempt(
         self,
@@ -235,24 +239,43 @@ class OpenaiExecutor:
             return completions.of_status(status, body, headers, time.time())
         return completions.of_body(body, headers, self._answer_bytes, time.time())
 
+    async def listed(self, region: Region) -> Listing:
+        """Which models the region's endpoint says that it has; see `ports.Endpoints.listed`."""
+        self._open([region.id])
+        status, body = await self._models(region.id)
+        if not completions.is_success(status):
+            return Listing(models=None, said=f"HTTP {status}")
+        models = completions.models(body)
+        return Listing(models=models, said="" if models else "an answer of another form")
+
     async def _reach(self, region: str, problems: dict[str, str]) -> None:
-        """Ask which models there are: few endpoints must say, but all must be there and let us in."""
+        """Whether the endpoint is there and lets us in: few must say which models they have."""
+        try:
+            await self._models(region)
+        except StartError as error:
+            problems[region] = str(error)
+
+    async def _models(self, region: str) -> tuple[int, bytes]:
+        """What the endpoint answers when asked for its models: status and body, empty if beyond measure."""
         endpoint = self._endpoints[region]
         where = f"the endpoint of {region}, {endpoint.shown},"
         try:
             async with asyncio.timeout(self._patience):
                 async with endpoint.session.get(endpoint.models, allow_redirects=False) as response:
                     status = response.status
-                    await _bounded(response, self._largest)
+                    body = endpoint.secrets.out_of(await _bounded(response, self._largest) or b"")
         except TimeoutError:
-            problems[region] = f"{where} did not answer within {self._patience:g} s"
+            raise StartError(f"{where} did not answer within {self._patience:g} s") from None
+        except ssl.CertificateError as error:
+            hint = "name its authority's file in SSL_CERT_FILE"
+            raise StartError(f"{where} is not trusted ({_words(error, endpoint)}); {hint}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that cannot be one
-            problems[region] = f"{where} cannot be reached ({_words(error, endpoint)})"
-        else:
-            if status in {401, 403}:
-                name = connections.key_name(self._target, region)
-                what = f"the key in {name}" if name else "a request without a key; set api_key_env"
-                problems[region] = f"{where} refuses {what} (HTTP {status})"
+            raise StartError(f"{where} cannot be reached ({_words(error, endpoint)})") from None
+        if status in {401, 403}:
+            name = connections.key_name(self._target, region)
+            what = f"the key in {name}" if name else "a request without a key; set api_key_env"
+            raise StartError(f"{where} refuses {what} (HTTP {status})")
+        return status, body
 
 
 def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
