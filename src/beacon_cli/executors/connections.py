@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
+from multidict import CIMultiDict
 from yarl import URL
 
 from beacon_cli.errors import StartError
@@ -26,6 +27,8 @@ _CONNECT = 10.0
 _IDLE = 4.0
 """Seconds that a connection is kept without use: servers of this kind close theirs after five."""
 
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "beacon"}
+
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -33,12 +36,16 @@ _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class Way(msgspec.Struct, frozen=True):
-    """Where a region's requests go, and over which session. `shown` is the address as people may see it."""
+    """Where a region's requests go, and over which session. `shown` is the address as people may see it.
+
+    `headers` belong to each request: what a session has, the library sends to proxies too, keys included.
+    """
 
     completions: URL
     models: URL
     shown: str
     session: aiohttp.ClientSession
+    headers: CIMultiDict[str]
     secrets: Secrets
 
 
@@ -78,7 +85,6 @@ def way(target: OpenaiTarget, region: str, environ: Mapping[str, str], patience:
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=tls),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "beacon", **headers},
         timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT, sock_read=patience),
         proxy=proxy,
     )
@@ -87,6 +93,7 @@ def way(target: OpenaiTarget, region: str, environ: Mapping[str, str], patience:
         models=_joined(base, "/models"),
         shown=secrets.masked(base),
         session=session,
+        headers=CIMultiDict({**_HEADERS, **headers}),
         secrets=secrets,
     )
 

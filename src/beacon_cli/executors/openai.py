@@ -208,7 +208,7 @@ class OpenaiExecutor:
         body = self._encode(self._request(execution))
         try:
             async with endpoint.session.post(
-                endpoint.completions, data=_Body(body, sent), allow_redirects=False
+                endpoint.completions, data=_Body(body, sent), headers=endpoint.headers, allow_redirects=False
             ) as response:
                 if not sent.done() and completions.is_success(response.status):
                     response.close()  # it came before the question was out
@@ -261,7 +261,9 @@ class OpenaiExecutor:
         where = f"the endpoint of {region}, {endpoint.shown},"
         try:
             async with asyncio.timeout(self._patience):
-                async with endpoint.session.get(endpoint.models, allow_redirects=False) as response:
+                async with endpoint.session.get(
+                    endpoint.models, headers=endpoint.headers, allow_redirects=False
+                ) as response:
                     status = response.status
                     body = endpoint.secrets.out_of(await _bounded(response, self._largest) or b"")
         except TimeoutError:
