@@ -3,8 +3,8 @@
 python benchmarks/load.py [--requests 200000] [--at-once 200] [--clients 1]
 
 The clients are raw sockets in processes of their own that send one ready-made request after another on each
-connection, the next one when the answer to the last is there: bare aiohttp would measure itself. The server answers
-at once. Beside the rate stands what its own CPU allows: the machine may be busy with other work.
+connection, the next one when the answer to the last is there: a client library would measure itself. The server
+answers at once. Beside the rate stands what its own CPU allows: the machine may be busy with other work.
 """
 
 from __future__ import annotations

@@ -15,13 +15,19 @@ Reply: TypeAlias = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
 class Asked:
     """A request as it came."""
 
-    def __init__(self, head: str, body: bytes) -> None:
+    def __init__(self, head: str, reader: asyncio.StreamReader) -> None:
         lines = head.split("\r\n")
         self.method, self.path, _ = lines[0].split(" ")
         self.headers = {
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
         }
-        self.body = body
+        self.body = b""
+        self._reader = reader
+
+    async def gone(self) -> None:
+        """Wait until whoever asked has closed the connection."""
+        with suppress(ConnectionError):
+            await self._reader.read(1)
 
     @property
     def json(self) -> Any:
@@ -61,7 +67,7 @@ class Server:
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().rstrip()
-        asked = Asked(head, b"")
+        asked = Asked(head, reader)
         asked.body = await reader.readexactly(int(asked.headers.get("content-length", "0")))
         if asked.method == "GET":
             await self.models(asked, writer)
@@ -133,8 +139,8 @@ def raw(*chunks: bytes, pause: float = 0.0, reset: bool = False) -> Reply:
 
 async def hang(asked: Asked, writer: asyncio.StreamWriter) -> None:
     """Never answer."""
-    del asked, writer
-    await asyncio.Event().wait()
+    del writer
+    await asked.gone()
 
 
 def in_turn(*replies: Reply) -> Reply:
