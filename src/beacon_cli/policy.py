@@ -119,13 +119,13 @@ class Pace:
         return "a round of answers"
 
 
-def _rest(outcome: Outcome) -> float | None:
+def _respite(outcome: Outcome) -> float | None:
     """For how many seconds whoever gave this outcome wants no further request, of whatever execution."""
     match outcome:
-        case Succeeded(rest=rest):
-            return rest
-        case Failed(kind=ErrorKind.THROTTLED, retry_after=rest):
-            return rest
+        case Succeeded(respite=seconds):
+            return seconds
+        case Failed(kind=ErrorKind.THROTTLED, retry_after=seconds):
+            return seconds
     return None
 
 
@@ -158,9 +158,9 @@ class Meter:
 
     def ended(self, clock: Callable[[], float], execution: Execution, outcome: Outcome) -> None:
         """Learn from an outcome how many tokens it took, and how long the provider wants to be left alone."""
-        rest = _rest(outcome)
-        if rest:
-            self.open_at = max(self.open_at, clock() + rest)
+        respite = _respite(outcome)
+        if respite:
+            self.open_at = max(self.open_at, clock() + respite)
         if self._for_token and isinstance(outcome, Succeeded):
             usage = outcome.provenance.get("usage")
             used = usage.get("total_tokens") if isinstance(usage, dict) else None

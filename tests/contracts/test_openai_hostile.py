@@ -194,7 +194,7 @@ async def test_a_wait_that_a_success_asks_for_is_not_part_of_the_attempt() -> No
         with anyio.fail_after(5):
             second = await executor.attempt(asking(), 1, Book().placed)
     assert isinstance(first, Succeeded)
-    assert first.rest == 600.0
+    assert first.respite == 600.0
     assert isinstance(second, Succeeded)
 
 

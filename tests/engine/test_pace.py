@@ -182,12 +182,12 @@ def test_tokens_are_counted_as_they_were_used(backend: virtual.Backend) -> None:
 
 
 @BACKENDS
-def test_a_success_that_asks_for_rest_holds_the_region_back(backend: virtual.Backend) -> None:
+def test_a_success_that_asks_for_a_respite_holds_the_region_back(backend: virtual.Backend) -> None:
     """A budget that an answer reports as spent is waited for outside the attempts and their time limit."""
 
     def script(execution: Execution, number: int) -> Outcome:
         del number
-        return Succeeded(response="a", rest=500.0 if execution.order == 0 else None)
+        return Succeeded(response="a", respite=500.0 if execution.order == 0 else None)
 
     executor = Scripted(script, seconds=lambda _: 1.0)
     limits = Limits(concurrency=1, per_region=1, timeout=100.0)

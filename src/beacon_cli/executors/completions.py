@@ -113,8 +113,8 @@ def of_body(body: bytes, headers: Headers, answer_bytes: int, now: float) -> Suc
         paid = outcome.provenance if isinstance(outcome, Succeeded) else about
         return msgspec.structs.replace(bad_answer(f"the endpoint's answer {problem}"), provenance=paid)
     outcome = outcome_of({**about, **flat}, answer_bytes)
-    rest = spent(headers, now)
-    return msgspec.structs.replace(outcome, rest=rest) if rest and isinstance(outcome, Succeeded) else outcome
+    respite = spent(headers, now)
+    return msgspec.structs.replace(outcome, respite=respite) if respite and isinstance(outcome, Succeeded) else outcome
 
 
 def of_status(status: int, body: bytes, headers: Headers, now: float) -> Succeeded | Failed:
