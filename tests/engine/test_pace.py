@@ -196,6 +196,7 @@ def test_a_success_that_asks_for_a_respite_holds_the_region_back(backend: virtua
     assert told.standings.total("succeeded") == 3
     assert told.standings.total("retries") == 0
     assert begun(executor) == pytest.approx([0.0, 501.0, 502.0])
+    assert [event.reason for event in told.of(ev.RegionPaced)] == ["the provider wants no request for 500 s"]
 
 
 @BACKENDS
