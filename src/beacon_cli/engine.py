@@ -7,7 +7,6 @@ question the models fan out. One `CapacityLimiter` bounds all executions in flig
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
@@ -19,7 +18,6 @@ from beacon_cli.lineup import Lineup
 from beacon_cli.model import (
     Cancelled,
     Decision,
-    ErrorKind,
     Execution,
     Failed,
     Model,
@@ -34,6 +32,7 @@ from beacon_cli.plan import Group, Plan
 from beacon_cli.ports import Emit, Executor, Over, Queue, Turn
 from beacon_cli.results import Standings, pending
 from beacon_cli.slots import Slots
+from beacon_cli.trial import Trial, is_lost, lost
 
 
 class _Crew:
@@ -123,55 +122,6 @@ async def _in_turn(region: Region, crew: _Crew) -> None:
             await crew.emit(ev.TurnLost(at=crew.clock(), region=region.id, reason=over.reason, final=over.final))
     if over is None:
         await crew.emit(ev.RegionFinished(at=crew.clock(), region=region.id))
-
-
-@dataclass(kw_only=True)
-class _Trial:
-    """An execution on its way to its end. `tries` are this process's; `number` counts all attempts ever made."""
-
-    execution: Execution
-    number: int
-    queued_at: float
-    call_id: str | None
-    """The attempt's call, or one placed earlier whose outcome is still to come."""
-    is_found: bool = False
-    """Whether the call was placed before this try."""
-    tries: int = 0
-
-    def begin(self) -> None:
-        """Count one more try: of the call that may still give its answer, else of a new attempt."""
-        self.tries += 1
-        self.is_found = self.call_id is not None
-        self.number += not self.is_found
-
-    def opening(self, at: float) -> ev.CallReattached | ev.AttemptStarted:
-        execution = self.execution
-        if self.call_id is not None:
-            return ev.CallReattached(at=at, execution=execution.id, attempt=self.number, call_id=self.call_id)
-        return ev.AttemptStarted(
-            at=at,
-            execution=execution.id,
-            attempt=self.number,
-            region=execution.region.id,
-            model=execution.model.id,
-            question=execution.question.id,
-            context=execution.context.id if execution.context else None,
-            repeat=execution.repeat,
-            queued_at=self.queued_at,
-        )
-
-    def stopped(self, at: float, *, ended: bool) -> ev.AttemptCancelled:
-        return ev.AttemptCancelled(
-            at=at, execution=self.execution.id, attempt=self.number, call_id=self.call_id, ended=ended
-        )
-
-
-def _is_lost(outcome: Outcome) -> bool:
-    return isinstance(outcome, Cancelled) or (isinstance(outcome, Failed) and outcome.kind is ErrorKind.GONE)
-
-
-def _lost(call_id: str | None) -> Failed:
-    return Failed(kind=ErrorKind.GONE, message=f"call {call_id} has no answer any more", transient=True)
 
 
 class _RegionWork:
@@ -267,7 +217,7 @@ class _RegionWork:
         todo = pending(self._crew.past, execution.id)
         if todo is None:
             return
-        trial = _Trial(
+        trial = Trial(
             execution=execution, number=todo.attempts, call_id=todo.call_id, queued_at=self._crew.clock()
         )
         while True:
@@ -307,15 +257,15 @@ class _RegionWork:
             ev.RegionPaced(at=self._crew.clock(), region=self._region.id, slots=slots, reason=respite or reason)
         )
 
-    async def _attempt(self, trial: _Trial) -> Decision:
+    async def _attempt(self, trial: Trial) -> Decision:
         """Make one attempt, say what came of it, and hand on what policy decides."""
         began = anyio.current_time()
         trial.begin()
         number = self._pace.begin()
         outcome = await self._outcome(trial)
         decision: Decision
-        if trial.is_found and _is_lost(outcome):
-            outcome, decision = _lost(trial.call_id), Retry(wait=0.0)
+        if trial.is_found and is_lost(outcome):
+            outcome, decision = lost(trial.call_id), Retry(wait=0.0)
             trial.tries -= 1
         else:
             decision = policy.after(outcome, trial.tries, self._retry, self._crew.rand)
@@ -326,7 +276,7 @@ class _RegionWork:
             await self._give_up(outcome)
         return decision
 
-    async def _outcome(self, trial: _Trial) -> Outcome:
+    async def _outcome(self, trial: Trial) -> Outcome:
         """Wait for the outcome of a new call, or of the one placed earlier, no longer than the limit.
 
         A call whose wait ends by an exception is ended at the provider, whatever the exception.
@@ -356,7 +306,7 @@ class _RegionWork:
             raise
         return outcome
 
-    async def _settle(self, trial: _Trial, outcome: Outcome, decision: Decision) -> bool:
+    async def _settle(self, trial: Trial, outcome: Outcome, decision: Decision) -> bool:
         """Leave no call behind: one that may still run is waited for in the next try, or ended. True: it has."""
         if isinstance(outcome, Failed) and outcome.unsettled and isinstance(decision, Retry):
             return trial.call_id is None
@@ -367,11 +317,11 @@ class _RegionWork:
         trial.call_id = None
         return ended
 
-    async def _end(self, trial: _Trial) -> bool:
+    async def _end(self, trial: Trial) -> bool:
         return trial.call_id is None or await self._crew.executor.cancel(trial.call_id)
 
     async def _say(
-        self, trial: _Trial, outcome: Outcome, decision: Decision, *, seconds: float, ended: bool
+        self, trial: Trial, outcome: Outcome, decision: Decision, *, seconds: float, ended: bool
     ) -> None:
         at, execution, number = self._crew.clock(), trial.execution.id, trial.number
         event: ev.Event

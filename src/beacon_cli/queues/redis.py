@@ -24,8 +24,7 @@ from beacon_cli.errors import QueueError
 from beacon_cli.names import quoted
 from beacon_cli.queues import logbook, usage
 from beacon_cli.queues.link import PATIENCE, Link, Script
-from beacon_cli.queues.tabled import KEPT_SERVICES
-from beacon_cli.queues.tables import Tally
+from beacon_cli.queues.tables import KEPT_SERVICES, Tally
 from beacon_cli.tickets import (
     POISON,
     STEPS,

@@ -14,7 +14,7 @@ import msgspec
 from beacon_cli import granting
 from beacon_cli.errors import QueueError
 from beacon_cli.queues import logbook, sight, usage
-from beacon_cli.queues.tables import Tables, Tally
+from beacon_cli.queues.tables import Tables
 from beacon_cli.tickets import (
     POISON,
     Answer,
@@ -23,7 +23,6 @@ from beacon_cli.tickets import (
     Entrance,
     FailedExecution,
     Granted,
-    HowEnded,
     LogEntry,
     LogKind,
     NotYet,
@@ -31,7 +30,6 @@ from beacon_cli.tickets import (
     Part,
     Refused,
     Request,
-    Service,
     Snapshot,
     Ticket,
     TicketState,
@@ -39,9 +37,6 @@ from beacon_cli.tickets import (
     Waiting,
     Warm,
 )
-
-KEPT_SERVICES = 100
-"""How many turns of the past each region remembers."""
 
 
 class TabledStore:
@@ -361,19 +356,7 @@ class TabledStore:
         self._log.tell_of(kind, ticket, warm=left, detail=detail)
 
     def _count(self, mine: Ticket, part: Part) -> None:
-        tally, asked = self._tables.tally(mine.region), part.succeeded + part.failed
-        services = (*tally.services, Service(asked, part.seconds))[-KEPT_SERVICES:]
-        self._tables.put_tally(
-            mine.region,
-            Tally(
-                paused=tally.paused,
-                completed=tally.completed + (part.how is HowEnded.COMPLETED),
-                failed=tally.failed + (part.how is HowEnded.FAILED),
-                succeeded_executions=tally.succeeded_executions + part.succeeded,
-                failed_executions=tally.failed_executions + part.failed,
-                services=services if asked else tally.services,
-            ),
-        )
+        self._tables.put_tally(mine.region, self._tables.tally(mine.region).counting(part))
         self._tables.put_failures(mine.run_id, mine.region, part.failures)
         self._tables.set_lost(mine.run_id, mine.region, ())
 

@@ -8,7 +8,10 @@ from typing import Protocol
 
 import msgspec
 
-from beacon_cli.tickets import Caps, FailedExecution, LogEntry, Service, Ticket, Warm
+from beacon_cli.tickets import Caps, FailedExecution, HowEnded, LogEntry, Part, Service, Ticket, Warm
+
+KEPT_SERVICES = 100
+"""How many turns of the past each region remembers."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +23,19 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     succeeded_executions: int = 0
     failed_executions: int = 0
     services: tuple[Service, ...] = ()
+
+    def counting(self, part: Part) -> Tally:
+        """The same with one more part of a run that has ended."""
+        asked = part.succeeded + part.failed
+        services = (*self.services, Service(asked, part.seconds))[-KEPT_SERVICES:]
+        return Tally(
+            paused=self.paused,
+            completed=self.completed + (part.how is HowEnded.COMPLETED),
+            failed=self.failed + (part.how is HowEnded.FAILED),
+            succeeded_executions=self.succeeded_executions + part.succeeded,
+            failed_executions=self.failed_executions + part.failed,
+            services=services if asked else self.services,
+        )
 
 
 class Tables(Protocol):

@@ -84,7 +84,7 @@ def test_a_frame_takes_the_place_of_the_one_before(frames: list[list[str]]) -> N
 
 
 def test_a_line_that_fills_the_width_keeps_its_last_cell() -> None:
-    """What is left of an older line is erased without the cell in which the cursor waits at the end of the width."""
+    """What is left of an older line is erased without the cell in which the cursor waits at the end."""
     screen = Screen(width=10)
     screen.write(repaint([], ["0123456789", "short"]))
     assert screen.shown() == ["0123456789", "short"]

@@ -1,0 +1,40 @@
+"""The ports: what the engine needs from the world outside, as Protocols. The contract stands in the docstrings.
+
+`tests/contracts` holds every adapter against it. Knows `model` and `events`; no adapter is known here.
+"""
+
+from __future__ import annotations
+
+from beacon_cli.ports.run import (
+    Containers,
+    Deployer,
+    Display,
+    Emit,
+    Executor,
+    Journal,
+    Listener,
+    MayPlace,
+    Over,
+    Placed,
+    Queue,
+    Turn,
+    always,
+)
+from beacon_cli.ports.store import Store
+
+__all__ = [
+    "Containers",
+    "Deployer",
+    "Display",
+    "Emit",
+    "Executor",
+    "Journal",
+    "Listener",
+    "MayPlace",
+    "Over",
+    "Placed",
+    "Queue",
+    "Store",
+    "Turn",
+    "always",
+]
