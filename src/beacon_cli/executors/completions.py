@@ -114,7 +114,9 @@ def of_body(body: bytes, headers: Headers, answer_bytes: int, now: float) -> Suc
         return msgspec.structs.replace(bad_answer(f"the endpoint's answer {problem}"), provenance=paid)
     outcome = outcome_of({**about, **flat}, answer_bytes)
     respite = spent(headers, now)
-    return msgspec.structs.replace(outcome, respite=respite) if respite and isinstance(outcome, Succeeded) else outcome
+    if respite and isinstance(outcome, Succeeded):
+        return msgspec.structs.replace(outcome, respite=respite)
+    return outcome
 
 
 def of_status(status: int, body: bytes, headers: Headers, now: float) -> Succeeded | Failed:
