@@ -11,7 +11,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
+from collections import deque
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 ANSWER = json.dumps(
     {
@@ -38,6 +42,12 @@ class Counts:
     def __init__(self) -> None:
         self.requests = self.in_flight = self.peak = 0
 
+    def began(self) -> None:
+        """One more is in flight."""
+        self.requests += 1
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+
     def told(self) -> bytes:
         """The counts as JSON; they begin anew."""
         body = json.dumps({"requests": self.requests, "peak": self.peak}).encode()
@@ -45,15 +55,43 @@ class Counts:
         return body
 
 
-class Connection(asyncio.Protocol):
-    """One client's connection: whole requests in, an answer to each after the latency."""
+class Delay:
+    """Every answer comes out as late as it came in: one queue and one timer for all of them."""
 
     def __init__(self, latency: float, counts: Counts) -> None:
         self._latency = latency
         self._counts = counts
         self._answer = response(ANSWER)
-        self._buffer = b""
         self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[float, asyncio.Transport]] = deque()
+
+    def answer(self, transport: asyncio.Transport) -> None:
+        """Answer there after the latency."""
+        self._counts.began()
+        self._waiting.append((self._loop.time() + self._latency, transport))
+        if len(self._waiting) == 1:
+            self._sleep()
+
+    def _sleep(self) -> None:
+        self._loop.call_at(self._waiting[0][0], self._due)
+
+    def _due(self) -> None:
+        now = self._loop.time()
+        while self._waiting and self._waiting[0][0] <= now:
+            _, transport = self._waiting.popleft()
+            self._counts.in_flight -= 1
+            transport.write(self._answer)
+        if self._waiting:
+            self._sleep()
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection: whole requests in, an answer to each after the latency."""
+
+    def __init__(self, delay: Delay, counts: Counts) -> None:
+        self._delay = delay
+        self._counts = counts
+        self._buffer = b""
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,35 +101,29 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer every request that is whole."""
-        self._buffer += data
-        while True:
+        self._buffer = self._buffer + data if self._buffer else data
+        while self._buffer:
             head, blank, rest = self._buffer.partition(b"\r\n\r\n")
             if not blank:
                 return
-            _, _, after = head.lower().partition(b"\r\ncontent-length:")
-            length = int(after.partition(b"\r\n")[0] or b"0")
+            told = _LENGTH.search(head)
+            length = int(told[1]) if told else 0
             if len(rest) < length:
                 return
             self._buffer = rest[length:]
             if head.startswith(b"POST"):
-                self._counts.requests += 1
-                self._counts.in_flight += 1
-                self._counts.peak = max(self._counts.peak, self._counts.in_flight)
-                self._loop.call_later(self._latency, self._reply)
+                self._delay.answer(self._transport)
             else:
                 is_stats = head.startswith(b"GET /stats")
                 self._transport.write(response(self._counts.told() if is_stats else b'{"data": []}'))
-
-    def _reply(self) -> None:
-        self._counts.in_flight -= 1
-        self._transport.write(self._answer)
 
 
 async def serve(latency: float, port: int) -> None:
     """Serve until the standard input ends."""
     counts = Counts()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(latency, counts), "127.0.0.1", port, backlog=1024)
+    delay = Delay(latency, counts)
+    server = await loop.create_server(lambda: Connection(delay, counts), "127.0.0.1", port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()

@@ -247,14 +247,14 @@ class _RegionWork:
 
     async def _keep_pace(self, number: int, execution: Execution, outcome: Outcome) -> None:
         """Let the region go slower or faster, as the outcome says, and say so."""
-        self._meter.ended(anyio.current_time, execution, outcome)
+        respite = self._meter.ended(anyio.current_time, execution, outcome)
         reason = self._pace.ended(number, outcome)
-        if not reason:
+        if not (reason or respite):
             return
         slots = self._pace.allowed
         self._slots.resize(slots)
         await self._crew.emit(
-            ev.RegionPaced(at=self._crew.clock(), region=self._region.id, slots=slots, reason=reason)
+            ev.RegionPaced(at=self._crew.clock(), region=self._region.id, slots=slots, reason=respite or reason)
         )
 
     async def _attempt(self, trial: Trial) -> Decision:

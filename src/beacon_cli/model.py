@@ -341,13 +341,15 @@ class Succeeded(msgspec.Struct, frozen=True, kw_only=True, tag_field="outcome", 
     """An answer came. `response` is the text as received, hostile until shown otherwise.
 
     `cut_from` is the length in UTF-8 bytes of an answer that was longer than `Limits.answer_bytes`;
-    `provenance` is what else the answer held, JSON types only.
+    `provenance` is what else the answer held, JSON types only; `respite` is for how many seconds after it the
+    provider wants no further request.
     """
 
     response: str
     container: str | None = None
     cold_start: bool | None = None
     cut_from: int | None = None
+    respite: float | None = None
     provenance: Mapping[str, Any] = {}
 
 

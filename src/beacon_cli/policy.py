@@ -26,6 +26,10 @@ from beacon_cli.model import (
 _ANSWER_TOKENS = 500
 """What an answer is taken to be where the job sets no `max_tokens`."""
 _CHARACTERS_OF_A_TOKEN = 4
+_TELLING = 5.0
+"""Seconds of respite from which on it is told."""
+_LONGEST_DEBT = 900.0
+"""Seconds that one answer's tokens can hold the next question back, beyond what was reckoned with."""
 
 
 def after(outcome: Outcome, attempts: int, rule: RetryRule, rand: Callable[[], float]) -> Decision:
@@ -117,6 +121,16 @@ class Pace:
         return "a round of answers"
 
 
+def _respite(outcome: Outcome) -> float | None:
+    """For how many seconds whoever gave this outcome wants no further request, of whatever execution."""
+    match outcome:
+        case Succeeded(respite=seconds):
+            return seconds
+        case Failed(kind=ErrorKind.THROTTLED, retry_after=seconds):
+            return seconds
+    return None
+
+
 class Meter:
     """When an endpoint may be asked next: evenly within its rate, and not before it wants to be asked again.
 
@@ -144,15 +158,24 @@ class Meter:
             self._next_by_tokens = at + self._for_token * self._tokens(execution)
         return at
 
-    def ended(self, clock: Callable[[], float], execution: Execution, outcome: Outcome) -> None:
-        """Learn from an outcome how many tokens it took, and how long the provider wants to be left alone."""
-        if isinstance(outcome, Failed) and outcome.kind is ErrorKind.THROTTLED and outcome.retry_after:
-            self.open_at = max(self.open_at, clock() + outcome.retry_after)
+    def ended(self, clock: Callable[[], float], execution: Execution, outcome: Outcome) -> str:
+        """Learn from an outcome how many tokens it took, and how long the provider wants to be left alone.
+
+        Gives the latter in words, empty where it is nothing new or not worth telling.
+        """
+        told, respite = "", _respite(outcome)
+        if respite:
+            until = clock() + respite
+            if respite >= _TELLING and until >= self.open_at + _TELLING:
+                told = f"the provider wants no request for {respite:.0f} s"
+            self.open_at = max(self.open_at, until)
         if self._for_token and isinstance(outcome, Succeeded):
             usage = outcome.provenance.get("usage")
             used = usage.get("total_tokens") if isinstance(usage, dict) else None
             if isinstance(used, int) and used >= 0:
-                self._next_by_tokens += self._for_token * (used - self._tokens(execution))
+                more = self._for_token * (used - self._tokens(execution))
+                self._next_by_tokens += min(more, _LONGEST_DEBT)  # what an endpoint counts is hearsay
+        return told
 
     def _tokens(self, execution: Execution) -> float:
         """About how many tokens a question and its answer take."""

@@ -18,7 +18,7 @@ from beacon_cli import settings as configuration
 from beacon_cli.errors import Fault, SpecError, UsageError
 from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import printable, quoted
-from beacon_cli.ports import Deployer, Display, Executor, Store
+from beacon_cli.ports import Deployer, Display, Endpoints, Executor, Store
 from beacon_cli.rates import Rates, check, merged, read
 from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # not every command needs them, and they take milliseconds
     from beacon_cli import spec as jobs
     from beacon_cli.evidence.accuracy import Measured
     from beacon_cli.evidence.readings import Reader
+    from beacon_cli.executors.openai import OpenaiExecutor
 
 
 class Show(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,19 +194,24 @@ def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextMa
                 addresses={} if emulator else {region.id: region.health for region in spec.regions},
             )
         case OpenaiTarget() as target:
-            from beacon_cli.executors.openai import OpenaiExecutor
-
-            return OpenaiExecutor(
-                _emulated_target(target, spec, emulator) if emulator else target,
-                sampling=spec.sampling,
-                limits=spec.limits,
-                ignore=spec.ignore,
-                environ=os.environ,
-            )
+            return _at_endpoints(_emulated_target(target, spec, emulator) if emulator else target, spec)
         case SimulatedTarget():
             from beacon_cli.executors.simulated import SimulatedExecutor
 
             return SimulatedExecutor(spec.target, limits=spec.limits)
+
+
+def endpoints(spec: Spec) -> AbstractAsyncContextManager[Endpoints] | None:
+    """The endpoints of a job that has any, to be looked at."""
+    return _at_endpoints(spec.target, spec) if isinstance(spec.target, OpenaiTarget) else None
+
+
+def _at_endpoints(target: OpenaiTarget, spec: Spec) -> OpenaiExecutor:
+    from beacon_cli.executors.openai import OpenaiExecutor
+
+    return OpenaiExecutor(
+        target, sampling=spec.sampling, limits=spec.limits, ignore=spec.ignore, environ=os.environ
+    )
 
 
 def deployer() -> AbstractAsyncContextManager[Deployer]:

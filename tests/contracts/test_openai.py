@@ -3,60 +3,28 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contracts.executing import LLAMA, US, Book, asking, failed
-from tests.support.endpoint import Reply, Server, answer, hang, in_turn, plain, raw, serving
+from tests.contracts.executing import LLAMA, Book, asking, failed
+from tests.support.endpoint import Reply, answer, hang, in_turn, plain, raw, serving
+from tests.support.openai import KEY, opened, outcome
 
 from beacon_cli.errors import StartError
 from beacon_cli.executors import completions
-from beacon_cli.executors.openai import OpenaiExecutor
-from beacon_cli.model import ErrorKind, Failed, Limits, OpenaiTarget, Outcome, Sampling, Succeeded
+from beacon_cli.model import ErrorKind, Failed, Limits, Sampling, Succeeded
 
 pytestmark = pytest.mark.anyio
-
-KEY = "sesame-4711-open"
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """The HTTP library knows asyncio alone."""
     return "asyncio"
-
-
-@asynccontextmanager
-async def opened(
-    server: Server,
-    *,
-    sampling: Sampling | None = None,
-    limits: Limits | None = None,
-    environ: Mapping[str, str] | None = None,
-    ignore: tuple[str, ...] = (),
-    **target: Any,
-) -> AsyncIterator[OpenaiExecutor]:
-    """An executor prepared against the server."""
-    about = OpenaiTarget(**{"base_url": server.url, **target})
-    async with OpenaiExecutor(
-        about, sampling=sampling, limits=limits, environ=environ or {}, ignore=ignore
-    ) as executor:
-        await executor.prepare([(US, LLAMA)])
-        yield executor
-
-
-async def outcome(reply: Reply, **options: Any) -> Outcome:
-    """What one attempt gives where the server answers so."""
-    async with serving(reply) as server, opened(server, **options) as executor:
-        with anyio.fail_after(20):
-            return await executor.attempt(asking(), 1, Book().placed)
 
 
 async def test_a_request_says_what_the_job_says() -> None:
@@ -326,17 +294,6 @@ async def test_retry_after_a_date() -> None:
     assert 55 < said.retry_after <= 60
 
 
-async def test_a_budget_that_is_spent_is_waited_for() -> None:
-    """After an answer that says that nothing is left, the next request waits until the budget is filled again."""
-    spent = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "200ms"}
-    body = b'{"choices":[{"message":{"content":"Four."}}]}'
-    async with serving(in_turn(plain(200, body, **spent), answer())) as server, opened(server) as executor:
-        await executor.attempt(asking(), 1, Book().placed)
-        began = time.monotonic()
-        await executor.attempt(asking(), 1, Book().placed)
-    assert time.monotonic() - began >= 0.19
-
-
 @pytest.mark.parametrize(
     "reply",
     [
@@ -392,7 +349,7 @@ SHAPED = st.recursive(
 @given(body=SHAPED.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))
 def test_any_body_is_an_outcome(body: bytes) -> None:
     """Whatever comes as an answer is `Succeeded` with text within the limit, or `Failed`; nothing is raised."""
-    said = completions.of_body(body, "application/json", 10, {})
+    said = completions.of_body(body, {"content-type": "application/json"}, 10, 1e9)
     if isinstance(said, Succeeded):
         assert isinstance(said.response, str)
         assert len(said.response.encode("utf-8", "surrogatepass")) <= 10

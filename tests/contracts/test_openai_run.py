@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.support.endpoint import Asked, Reply, answer, plain, raw, serving
+from tests.support.endpoint import Asked, Reply, Server, answer, hang, plain, raw, serving
 from tests.support.jobs import US, spec
 from tests.support.scripted import started
 
@@ -18,7 +18,7 @@ from beacon_cli import conduct
 from beacon_cli import events as ev
 from beacon_cli.executors.openai import OpenaiExecutor
 from beacon_cli.journal import MemoryJournal
-from beacon_cli.model import Limits, Model, OpenaiTarget, Question, RetryRule, Schedule
+from beacon_cli.model import ErrorKind, Limits, Model, OpenaiTarget, Question, RetryRule, Schedule, TimedOut
 from beacon_cli.plan import Plan
 from beacon_cli.queues.open import OpenQueue
 from beacon_cli.results import Standings, fold
@@ -37,6 +37,7 @@ FAULTS: tuple[Reply, ...] = (
     plain(200, b'{"error": {"message": "out of memory"}}'),
     raw(HALF, reset=True),
     raw(reset=True),
+    hang,
 )
 
 
@@ -51,16 +52,16 @@ async def _never() -> AsyncIterator[str]:
     yield "never"
 
 
-def job(url: str) -> Plan:
-    """2,000 questions to one model in lanes."""
+def job(url: str, *, questions: int = REQUESTS, timeout: float = 3.0, attempts: int = 20) -> Plan:
+    """So many questions to one model in lanes."""
     return Plan(
         spec(
             regions=(US,),
             models=(Model(id="m"),),
-            questions=tuple(Question(id=f"q{number}", text=f"{number}?") for number in range(REQUESTS)),
+            questions=tuple(Question(id=f"q{number}", text=f"{number}?") for number in range(questions)),
             target=OpenaiTarget(base_url=url),
-            limits=Limits(concurrency=AT_ONCE, per_region=AT_ONCE, timeout=30.0),
-            retry=RetryRule(attempts=20, first=0.01, longest=0.05),
+            limits=Limits(concurrency=AT_ONCE, per_region=AT_ONCE, timeout=timeout),
+            retry=RetryRule(attempts=attempts, first=0.01, longest=0.05),
             schedule=Schedule.LANES,
             in_flight=AT_ONCE,
         )
@@ -68,7 +69,7 @@ def job(url: str) -> Plan:
 
 
 async def test_every_execution_is_answered_where_one_request_in_ten_fails() -> None:
-    """2,000 requests, 10 % faults of eight kinds: each gets its own answer, never too many at once.
+    """2,000 requests, 10 % faults of nine kinds: each gets its own answer, never too many at once.
 
     The count of requests in flight, and which were asked, are the server's own.
     """
@@ -80,29 +81,68 @@ async def test_every_execution_is_answered_where_one_request_in_ten_fails() -> N
         fault = rng.choice(FAULTS) if rng.random() < 0.1 else None
         await (fault or answer(f"answer to {text}"))(asked, writer)
 
-    journal = MemoryJournal()
     async with serving(reply) as server:
         plan = job(server.url)
-        async with OpenaiExecutor(plan.spec.target, limits=plan.spec.limits, environ={}) as executor:  # type: ignore[arg-type]
-            await executor.prepare(plan.cells())
-            await conduct.conduct(
-                plan,
-                opening=started(plan),
-                recorder=conduct.Recorder(journal, Standings(), []),
-                queue=OpenQueue(),
-                executor=executor,
-                stops=_never(),
-                clock=time.time,
-                rand=rng.random,
-            )
-    standings = fold(journal.events)
+        events = await carried_out(plan)
+    standings = fold(events)
     assert standings.total("succeeded") == REQUESTS
     assert standings.open_calls == {}
     assert server.peak <= AT_ONCE
     assert len(server.asked) == standings.total("retries") + REQUESTS
-    said = {event.execution: event.answer.response for event in _of(journal.events, ev.AttemptSucceeded)}
+    said = {event.execution: event.answer.response for event in _of(events, ev.AttemptSucceeded)}
     assert said == {each.id: f"answer to {each.question.text}" for each in plan.executions()}
-    assert min(event.slots for event in _of(journal.events, ev.RegionPaced)) < AT_ONCE
+    paced = _of(events, ev.RegionPaced)
+    assert min(event.slots for event in paced) < AT_ONCE
+    assert {event.reason for event in paced} == {
+        "the provider asks for fewer requests",
+        "the provider fails: no faster for now",
+        "a round of answers",
+    }
+
+
+DRIPS: dict[str, Reply] = {
+    "of an answer": raw(HALF, *[b" "] * 500, pause=0.02),
+    "of headers": raw(b"HTTP/1.1 200 OK\r\n", *[b"x: y\r\n"] * 500, pause=0.02),
+    "of nothing": hang,
+}
+
+
+@pytest.mark.parametrize("name", DRIPS)
+async def test_an_answer_that_never_ends_ends_by_the_time_limit(name: str) -> None:
+    """`limits.timeout` is for the whole attempt: whoever drips on is left, and the connection is closed."""
+    async with serving(DRIPS[name]) as server:
+        events = await carried_out(job(server.url, questions=1, timeout=0.4, attempts=1))
+        await _idle(server)
+    (failure,) = _of(events, ev.AttemptFailed)
+    assert isinstance(failure.failure, TimedOut) or failure.failure.kind is ErrorKind.TIMEOUT
+    assert failure.ended
+    assert failure.seconds < 5
+
+
+async def carried_out(plan: Plan) -> list[ev.Event]:
+    """What the journal holds of a whole run."""
+    journal = MemoryJournal()
+    assert isinstance(plan.spec.target, OpenaiTarget)
+    async with OpenaiExecutor(plan.spec.target, limits=plan.spec.limits, environ={}) as executor:
+        await executor.prepare(plan.cells())
+        await conduct.conduct(
+            plan,
+            opening=started(plan),
+            recorder=conduct.Recorder(journal, Standings(), []),
+            queue=OpenQueue(),
+            executor=executor,
+            stops=_never(),
+            clock=time.time,
+            rand=random.Random(7).random,  # noqa: S311 - how long a wait is does not matter
+        )
+    return journal.events
+
+
+async def _idle(server: Server) -> None:
+    """Until the server has nobody left to answer."""
+    with anyio.fail_after(5):
+        while server.in_flight:  # noqa: ASYNC110 - the server tells nobody
+            await anyio.sleep(0.01)
 
 
 def _of(events: list[ev.Event], kind: type[Any]) -> list[Any]:

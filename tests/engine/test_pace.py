@@ -179,3 +179,35 @@ def test_tokens_are_counted_as_they_were_used(backend: virtual.Backend) -> None:
     run(job, executor, backend=backend)
     times = begun(executor)
     assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx([1.0] * 59)
+
+
+@BACKENDS
+def test_a_success_that_asks_for_a_respite_holds_the_region_back(backend: virtual.Backend) -> None:
+    """A budget that an answer reports as spent is waited for outside the attempts and their time limit."""
+
+    def script(execution: Execution, number: int) -> Outcome:
+        del number
+        return Succeeded(response="a", respite=500.0 if execution.order == 0 else None)
+
+    executor = Scripted(script, seconds=lambda _: 1.0)
+    limits = Limits(concurrency=1, per_region=1, timeout=100.0)
+    job = endpoint_job(limits=limits, in_flight=1, questions=3)
+    told = run(job, executor, backend=backend)
+    assert told.standings.total("succeeded") == 3
+    assert told.standings.total("retries") == 0
+    assert begun(executor) == pytest.approx([0.0, 501.0, 502.0])
+    assert [event.reason for event in told.of(ev.RegionPaced)] == ["the provider wants no request for 500 s"]
+
+
+@BACKENDS
+def test_a_count_of_tokens_beyond_belief_does_not_end_the_run(backend: virtual.Backend) -> None:
+    """However many tokens an endpoint says that an answer took, the next question waits a quarter hour at most."""
+
+    def script(execution: Execution, number: int) -> Outcome:
+        del execution, number
+        return Succeeded(response="a", provenance={"usage": {"total_tokens": 10**18}})
+
+    executor = Scripted(script, seconds=lambda _: 1.0)
+    job = endpoint_job(rate=Rate(tokens_per_minute=1000), most=1, in_flight=1, questions=3)
+    run(job, executor, backend=backend)
+    assert begun(executor)[-1] <= 2 * 960

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
@@ -14,13 +15,19 @@ Reply: TypeAlias = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
 class Asked:
     """A request as it came."""
 
-    def __init__(self, head: str, body: bytes) -> None:
+    def __init__(self, head: str, reader: asyncio.StreamReader) -> None:
         lines = head.split("\r\n")
         self.method, self.path, _ = lines[0].split(" ")
         self.headers = {
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
         }
-        self.body = body
+        self.body = b""
+        self._reader = reader
+
+    async def gone(self) -> None:
+        """Wait until whoever asked has closed the connection."""
+        with suppress(ConnectionError):
+            await self._reader.read(1)
 
     @property
     def json(self) -> Any:
@@ -37,8 +44,9 @@ class Server:
         self.asked: list[Asked] = []
         self.in_flight = 0
         self.peak = 0
-        self.closed_early = 0
+        self.connections: list[object] = []
         self.url = ""
+        self.port = 0
         self._busy: set[asyncio.Task[Any]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,6 +54,7 @@ class Server:
         task = asyncio.current_task()
         assert task is not None
         self._busy.add(task)
+        self.connections.append(writer.get_extra_info("peername"))
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 while not writer.is_closing():
@@ -58,7 +67,7 @@ class Server:
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().rstrip()
-        asked = Asked(head, b"")
+        asked = Asked(head, reader)
         asked.body = await reader.readexactly(int(asked.headers.get("content-length", "0")))
         if asked.method == "GET":
             await self.models(asked, writer)
@@ -79,11 +88,12 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(reply: Reply) -> AsyncIterator[Server]:
-    """A server for the body."""
+async def serving(reply: Reply, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    """A server for the body, over TLS where it has a context."""
     server = Server(reply)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    server.port = listening.sockets[0].getsockname()[1]
+    server.url = f"http{'s' if tls else ''}://127.0.0.1:{server.port}/v1"
     try:
         yield server
     finally:
@@ -129,8 +139,8 @@ def raw(*chunks: bytes, pause: float = 0.0, reset: bool = False) -> Reply:
 
 async def hang(asked: Asked, writer: asyncio.StreamWriter) -> None:
     """Never answer."""
-    del asked, writer
-    await asyncio.Event().wait()
+    del writer
+    await asked.gone()
 
 
 def in_turn(*replies: Reply) -> Reply:

@@ -63,7 +63,7 @@ class Endpoint:
     async def _answer(self, request: web.Request, region: str, body: bytes) -> web.StreamResponse:
         try:
             asked = self._understood(region, body)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             return _error(400, f"not a request for a chat completion: {error}")
         rule = self._director.order(asked)
         effect = rule.effect if rule else None

@@ -1,7 +1,6 @@
 """What a chat-completions endpoint answers, made into outcomes: bodies, statuses, headers. Pure.
 
-The second half of the border of `executors.openai`. Knows no HTTP library: headers are a mapping whose keys are
-found whatever their case. Nothing that comes in is trusted.
+The second half of the border of `executors.openai`. Knows no HTTP library. Nothing that comes in is trusted.
 """
 
 from __future__ import annotations
@@ -9,9 +8,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -36,19 +36,34 @@ _HUNDREDS: dict[int, tuple[ErrorKind, bool]] = {
     5: (ErrorKind.PLATFORM, True),
 }
 
+Headers: TypeAlias = Mapping[str, str]
+"""As `told` gives them: names in lower case."""
+
 LONGEST_WAIT = 900.0
 """No provider makes a run wait longer than this for its next attempt, in seconds."""
 
 _FILTERED = "content_filter"
+_FILTERED_BY_AZURE = "ResponsibleAIPolicyViolation"
 _EMPTY_IS_AN_ANSWER = frozenset({_FILTERED, "length"})
 _KEPT = ("id", "model", "system_fingerprint", "service_tier", "usage")
 _WAITS = (("retry-after-ms", 0.001), ("retry-after", 1.0))
-_BUDGETS = ("requests", "tokens")
+_BUDGETS = ("-requests", "-tokens", "")
+_HEARD = (
+    *("content-type", "date", "location", "x-request-id", "apim-request-id"),
+    *(name for name, _ in _WAITS),
+    *(f"x-ratelimit-{what}{budget}" for budget in _BUDGETS for what in ("remaining", "reset")),
+)
+_LONGEST_HEADER = 100
+_MOST_MODELS = 10_000
+_LONGEST_NAME = 200
+_NEAR = 10 * 365.25 * 86400
+"""Seconds from now within which a number is taken for a point in time since the epoch."""
+_STATUS = re.compile(r"[345]\d\d")
 _EXCERPT = 300
 _SPAN = re.compile(
-    r"(?=.)(?:(\d{1,9}(?:\.\d+)?)h)?(?:(\d{1,9}(?:\.\d+)?)m)?(?:(\d{1,9}(?:\.\d+)?)s)?(?:(\d{1,9}(?:\.\d+)?)ms)?"
+    r"(?=.)(?:(\d{1,9})d)?(?:(\d{1,9}(?:\.\d+)?)h)?(?:(\d{1,9}(?:\.\d+)?)m)?(?:(\d{1,9}(?:\.\d+)?)s)?(?:(\d{1,9}(?:\.\d+)?)ms)?"
 )
-_UNITS = (3600.0, 60.0, 1.0, 0.001)
+_UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 
 _fast = msgspec.json.Decoder().decode
 
@@ -58,15 +73,22 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300  # noqa: PLR2004 - as HTTP counts
 
 
-def of_body(body: bytes, kind: str, answer_bytes: int, about: JsonObject) -> Succeeded | Failed:
+def told(headers: Mapping[str, str], hide: Callable[[str], str]) -> Headers:
+    """Those of an answer's headers that mean something to beacon, each without what must be hidden."""
+    return {name: hide(value) for name in _HEARD if (value := headers.get(name)) is not None}
+
+
+def of_body(body: bytes, headers: Headers, answer_bytes: int, now: float) -> Succeeded | Failed:
     """The outcome of an answer that came with a status of success.
 
     Args:
         body: all of it.
-        kind: its content type, as the endpoint says it.
+        headers: as `told`.
         answer_bytes: a longer text is cut.
-        about: what else is known of the request, for the provenance.
+        now: seconds since the epoch, for headers that hold a point in time.
     """
+    about = _request_id(headers)
+    kind = headers.get("content-type", "")
     try:
         said = _decoded(body)
     except (ValueError, RecursionError):
@@ -82,25 +104,31 @@ def of_body(body: bytes, kind: str, answer_bytes: int, about: JsonObject) -> Suc
         )
     if type(said) is not dict:
         return bad_answer("the endpoint's answer is no JSON object")
-    error = said.get("error")
-    if error and "choices" not in said:
-        return _error_in_success(said, error, about)
-    flat = _flattened(said)
-    if isinstance(flat, str):
-        return bad_answer(f"the endpoint's answer {flat}")
-    return outcome_of({**about, **flat}, answer_bytes)
+    error = _error_within(said)
+    if error:
+        return _error_in_success(said, error, about, wait(headers, now))
+    flat, problem = _flattened(said)
+    if problem:
+        outcome = outcome_of({**about, **flat, "response": ""}, answer_bytes)
+        paid = outcome.provenance if isinstance(outcome, Succeeded) else about
+        return msgspec.structs.replace(bad_answer(f"the endpoint's answer {problem}"), provenance=paid)
+    outcome = outcome_of({**about, **flat}, answer_bytes)
+    respite = spent(headers, now)
+    if respite and isinstance(outcome, Succeeded):
+        return msgspec.structs.replace(outcome, respite=respite)
+    return outcome
 
 
-def of_status(status: int, body: bytes, headers: Mapping[str, str], now: float) -> Succeeded | Failed:
+def of_status(status: int, body: bytes, headers: Headers, now: float) -> Succeeded | Failed:
     """The outcome of an answer with any other status; `now` in seconds since the epoch, for dates.
 
     A prompt that the provider's filter refuses has its answer: a refusal, though it comes as a status 400.
     """
     said = _decoded_or_none(body)
     message = _message(said) or _excerpt(body)
-    about: JsonObject = {"http_status": status, **request_id(headers)}
+    about: JsonObject = {"http_status": status, **_request_id(headers)}
     if status == 400 and _is_filtered(said):  # noqa: PLR2004 - as the provider answers
-        return _filtered(message, about)
+        return _filtered(said, message, about)
     kind, transient = _STATUSES.get(status) or _HUNDREDS.get(status // 100, (ErrorKind.BAD_ANSWER, False))
     where = headers.get("location") if status // 100 == 3 else None  # noqa: PLR2004 - as HTTP counts
     to = f"; it leads to {_shown(where)}: set base_url to where that is" if where else ""
@@ -113,24 +141,34 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str], now: float) 
     )
 
 
-def wait(headers: Mapping[str, str], now: float) -> float | None:
+def models(body: bytes) -> frozenset[str] | None:
+    """The names in a list of models; None where it is no list, or not the whole one."""
+    said = _decoded_or_none(body)
+    if type(said) is dict:
+        said = None if said.get("has_more") else said.get("data")
+    if type(said) is not list:
+        return None
+    names = [each.get("id") for each in said[:_MOST_MODELS] if type(each) is dict]
+    return frozenset(name[:_LONGEST_NAME].removeprefix("models/") for name in names if type(name) is str)
+
+
+def wait(headers: Headers, now: float) -> float | None:
     """How many seconds the endpoint asks to wait, by `Retry-After` or by the budgets that it reports as spent."""
     for name, unit in _WAITS:
-        seconds = _moment(headers.get(name), unit, headers, now)
+        seconds = _until(headers.get(name, ""), unit, headers, now)
         if seconds is not None:
             return seconds
-    return spent(headers)
+    return spent(headers, now)
 
 
-def spent(headers: Mapping[str, str]) -> float | None:
+def spent(headers: Headers, now: float) -> float | None:
     """How many seconds until a budget is filled again of which nothing is left; None where none is spent."""
-    waits: list[float] = []
-    for budget in _BUDGETS:
-        if headers.get(f"x-ratelimit-remaining-{budget}", "").strip() not in {"0", "0.0"}:
-            continue
-        reset = span(headers.get(f"x-ratelimit-reset-{budget}", "").strip())
-        if reset is not None:
-            waits.append(reset)
+    waits = [
+        reset
+        for budget in _BUDGETS
+        if _is_empty(headers.get(f"x-ratelimit-remaining{budget}"))
+        and (reset := _until(headers.get(f"x-ratelimit-reset{budget}", ""), 1.0, headers, now)) is not None
+    ]
     return max(waits, default=None)
 
 
@@ -145,25 +183,51 @@ def span(text: str) -> float | None:
     return _bounded(text, 1.0)
 
 
-def request_id(headers: Mapping[str, str]) -> JsonObject:
+def _request_id(headers: Headers) -> JsonObject:
     """The provider's own name for the request, by which its support can find it."""
     found = headers.get("x-request-id") or headers.get("apim-request-id")
     return {"request_id": found[:200]} if found else {}
 
 
-def _moment(text: str | None, unit: float, headers: Mapping[str, str], now: float) -> float | None:
-    if text is None:
-        return None
-    seconds = _bounded(text, unit)
-    if seconds is not None:
-        return seconds
+def _is_empty(left: str | None) -> bool:
     try:
-        until = parsedate_to_datetime(text).timestamp()
-        # By the endpoint's own clock, where it shows it: ours may differ.
-        now = parsedate_to_datetime(headers["date"]).timestamp() if "date" in headers else now
-    except (ValueError, OverflowError, TypeError, IndexError):
+        return left is not None and float(left) <= 0
+    except ValueError:
+        return False
+
+
+def _until(text: str, unit: float, headers: Headers, now: float) -> float | None:
+    """The seconds that a header says: as a number of `unit`, as a span, or as a point in time."""
+    text = text.strip()[:_LONGEST_HEADER]
+    try:
+        number = float(text) * unit
+    except ValueError:
+        seconds = span(text)
+        return _moment(text, headers, now) if seconds is None else seconds
+    for since in (number, number / 1000):  # the epoch's seconds or milliseconds, which no span can be
+        if abs(since - now) < _NEAR:
+            return min(max(0.0, since - now), LONGEST_WAIT)
+    return _bounded(text, unit)
+
+
+def _moment(text: str, headers: Headers, now: float) -> float | None:
+    """The seconds until a date, by the endpoint's own clock where it shows it: ours may differ."""
+    until = _date(text)
+    if until is None:
         return None
-    return min(max(0.0, until - now), LONGEST_WAIT)
+    theirs = _date(headers.get("date", ""))
+    return min(max(0.0, until - (now if theirs is None else theirs)), LONGEST_WAIT)
+
+
+def _date(text: str) -> float | None:
+    """A date of HTTP or of ISO 8601, in seconds since the epoch; in UTC where it does not say its zone."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            found = read(text)
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError, TypeError, IndexError):
+            continue
+    return None
 
 
 def _bounded(text: str, unit: float) -> float | None:
@@ -188,30 +252,32 @@ def _decoded_or_none(body: bytes) -> Any:
         return None
 
 
-def _flattened(said: dict[Any, Any]) -> JsonObject | str:
-    """The answer with its provenance in one mapping, or what is wrong with it."""
-    choices = said.get("choices")
-    choice = choices[0] if type(choices) is list and choices else None
-    message = choice.get("message") if type(choice) is dict else None
-    if type(choice) is not dict or type(message) is not dict:
-        return "has no `choices[0].message`"
-    finish = choice.get("finish_reason")
-    response = _text(message.get("content"))
-    refusal = message.get("refusal")
+def _flattened(said: dict[Any, Any]) -> tuple[JsonObject, str]:
+    """The answer with its provenance in one mapping, and what is wrong with it; empty: nothing."""
     flat: JsonObject = {key: value for key in _KEPT if (value := said.get(key)) is not None}
-    flat["finish_reason"] = finish
+    choice = _first_choice(said)
+    message = choice.get("message") if choice else None
+    if not choice or type(message) is not dict:
+        return flat, "has no `choices[0].message`"
+    flat["finish_reason"] = finish = choice.get("finish_reason")
     for name in ("reasoning_content", "reasoning"):
         if type(message.get(name)) is str:
             flat[name] = message[name]
+    response = _text(message.get("content"))
+    refusal = message.get("refusal")
     if type(refusal) is str and refusal:
         flat["refusal"] = refusal
         response = response or refusal
-    if response is None:
-        if type(finish) is not str or finish not in _EMPTY_IS_AN_ANSWER:
-            return "has no text in `choices[0].message.content`"
-        response = ""
-    flat["response"] = response
-    return flat
+    if response is None and (type(finish) is not str or finish not in _EMPTY_IS_AN_ANSWER):
+        return flat, "has no text in `choices[0].message.content`"
+    flat["response"] = response or ""
+    return flat, ""
+
+
+def _first_choice(said: dict[Any, Any]) -> dict[Any, Any] | None:
+    choices = said.get("choices")
+    choice = choices[0] if type(choices) is list and choices else None
+    return choice if type(choice) is dict else None
 
 
 def _text(content: Any) -> str | None:
@@ -225,14 +291,30 @@ def _text(content: Any) -> str | None:
     return "".join(texts) if texts else None
 
 
-def _error_in_success(said: dict[Any, Any], error: Any, about: JsonObject) -> Failed:
+def _error_within(said: dict[Any, Any]) -> Any:
+    """The error that an answer is in truth: at its head, as vLLM had it, or in the choice as gateways have it."""
+    if said.get("choices"):
+        choice = _first_choice(said)
+        return choice.get("error") if choice and choice.get("finish_reason") in {"error", None} else None
+    return said.get("error") or (said if said.get("object") == "error" else None)
+
+
+def _error_in_success(said: dict[Any, Any], error: Any, about: JsonObject, asked_for: float | None) -> Failed:
     """Gateways report failures of the model behind them with a status of success and an error in the body."""
-    code = error.get("code") if type(error) is dict else None
+    code = (error.get("code") or error.get("status")) if type(error) is dict else None
+    if type(code) is str and _STATUS.fullmatch(code):
+        code = int(code)
     kind, transient = ErrorKind.MODEL, True
     if type(code) is int:
         kind, transient = _STATUSES.get(code) or _HUNDREDS.get(code // 100, (kind, transient))
-    message = _message(said) or "the endpoint answered an error that says nothing"
-    return Failed(kind=kind, message=shorten(message), transient=transient, provenance=about)
+    message = _message(said) or _message({"error": error}) or "the endpoint answered an error that says nothing"
+    return Failed(
+        kind=kind,
+        message=shorten(message),
+        transient=transient,
+        retry_after=asked_for if transient else None,
+        provenance=about,
+    )
 
 
 def _message(said: Any) -> str:
@@ -249,11 +331,21 @@ def _message(said: Any) -> str:
 
 def _is_filtered(said: Any) -> bool:
     error = said.get("error") if type(said) is dict else None
-    return type(error) is dict and error.get("code") == _FILTERED
+    if type(error) is not dict:
+        return False
+    inner = error.get("innererror")
+    return error.get("code") == _FILTERED or (type(inner) is dict and inner.get("code") == _FILTERED_BY_AZURE)
 
 
-def _filtered(message: str, about: JsonObject) -> Succeeded:
-    return Succeeded(response="", provenance={**about, "finish_reason": _FILTERED, "refusal": shorten(message)})
+def _filtered(said: dict[Any, Any], message: str, about: JsonObject) -> Succeeded | Failed:
+    """A refusal, with what the filter found as Azure says it."""
+    inner = said["error"].get("innererror")
+    found = inner.get("content_filter_result") if type(inner) is dict else None
+    evidence = {"content_filter_result": found} if found else {}
+    # Through the border: what the filter says is as foreign as an answer.
+    return outcome_of(
+        {**about, **evidence, "finish_reason": _FILTERED, "refusal": shorten(message), "response": ""}, _EXCERPT
+    )
 
 
 def _excerpt(body: bytes) -> str:

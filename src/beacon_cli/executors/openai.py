@@ -9,28 +9,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import re
 import secrets
 import ssl
 import time
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import anyio
 import msgspec
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload
-from yarl import URL
 
 from beacon_cli.errors import StartError
-from beacon_cli.executors import completions
+from beacon_cli.executors import completions, connections
 from beacon_cli.executors.answers import bad_answer, shorten
-from beacon_cli.masking import MASK, masked
+from beacon_cli.executors.connections import Way
 from beacon_cli.model import (
     Cancelled,
     ErrorKind,
@@ -44,7 +39,7 @@ from beacon_cli.model import (
     Region,
     Sampling,
 )
-from beacon_cli.ports import MayPlace, Placed, always
+from beacon_cli.ports import Listing, MayPlace, Placed, always
 
 # What the HTTP library raises, held against these from the first to the last. (types, kind, transient)
 _TABLE: tuple[tuple[tuple[type[BaseException], ...], ErrorKind, bool], ...] = (
@@ -54,28 +49,12 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], ErrorKind, bool], ...] = (
     ((aiohttp.ClientError, OSError, TimeoutError), ErrorKind.CONNECTION, True),
 )
 
-_CONNECT = 10.0
-"""Seconds for a connection to come about, TLS included."""
-_IDLE = 4.0
-"""Seconds that a connection is kept without use: servers of this kind close theirs after five."""
 _BODY = 10_000_000
 _ESCAPED = 6
 """Bytes that one character of ASCII takes where an encoder escapes it."""
 _ERROR_BODY = 100_000
 _CLOSING = 1.0
-
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class _Endpoint(msgspec.Struct, frozen=True):
-    """Where a region's requests go. `secrets` are the texts that may stand nowhere else."""
-
-    completions: URL
-    models: URL
-    shown: str
-    session: aiohttp.ClientSession
-    secrets: tuple[str, ...]
+_STALE = "the connection held an answer to no question of ours"
 
 
 class _Body(BytesPayload):
@@ -86,6 +65,8 @@ class _Body(BytesPayload):
         self._sent = sent
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if getattr(getattr(writer, "protocol", None), "should_close", False):
+            raise aiohttp.ClientConnectionError(_STALE)
         await super().write_with_length(writer, content_length)
         if not self._sent.done():
             self._sent.set_result(True)
@@ -114,7 +95,7 @@ class OpenaiExecutor:
         self._patience = patience
         self._answer_bytes = limits.answer_bytes
         self._largest = max(_BODY, _ESCAPED * limits.answer_bytes)
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=limits.timeout)
+        self._silence = limits.timeout
         self._system = not {"system_prompt", "contexts"} & set(ignore)
         drawn: JsonObject = msgspec.to_builtins(sampling or Sampling())
         self._fixed = {
@@ -123,8 +104,7 @@ class OpenaiExecutor:
             **({"stop": list(target.stop)} if target.stop else {}),
         }
         self._encode = msgspec.json.Encoder().encode
-        self._endpoints: dict[str, _Endpoint] = {}
-        self._open_at: dict[str, float] = {}
+        self._endpoints: dict[str, Way] = {}
         self._calls: dict[str, asyncio.Task[Outcome]] = {}
         self._mark = secrets.token_hex(4)
         self._numbers = itertools.count(1)
@@ -148,11 +128,7 @@ class OpenaiExecutor:
     async def prepare(self, cells: Iterable[tuple[Region, Model]]) -> None:
         """Find every key, and see whether every endpoint lets us in; see `ports.Executor.prepare`."""
         regions = list(dict.fromkeys(region.id for region, _ in cells))
-        missing = [name for name in self._variables(regions) if not self._environ.get(name)]
-        if missing:
-            raise StartError(f"not set in the environment: {', '.join(missing)}; the job's executor names them")
-        for region in regions:
-            self._endpoints[region] = self._endpoint(region)
+        self._open(regions)
         problems: dict[str, str] = {}
         async with anyio.create_task_group() as group:
             for region in regions:
@@ -160,6 +136,16 @@ class OpenaiExecutor:
         if problems:
             told = "; ".join(problems[region] for region in regions if region in problems)
             raise StartError(f"{told}. Check address, key and network")
+
+    def _open(self, regions: list[str]) -> None:
+        """Find the keys of these regions, and have a way to each."""
+        named = connections.variables(self._target, regions)
+        missing = [name for name in named if not self._environ.get(name)]
+        if missing:
+            raise StartError(f"not set in the environment: {', '.join(missing)}; the job's executor names them")
+        for region in regions:
+            if region not in self._endpoints:
+                self._endpoints[region] = connections.way(self._target, region, self._environ, self._silence)
 
     async def attempt(
         self,
@@ -170,7 +156,6 @@ class OpenaiExecutor:
     ) -> Outcome:
         """Send one request and wait for its answer; see `ports.Executor.attempt`."""
         endpoint = self._endpoints[execution.region.id]
-        await self._budget(execution.region.id)
         sent: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._exchange(endpoint, execution, sent))
         call_id = f"http-{self._mark}-{next(self._numbers)}"
@@ -219,19 +204,16 @@ class OpenaiExecutor:
         _, left = await asyncio.wait(tasks, timeout=_CLOSING)
         return not left
 
-    async def _budget(self, region: str) -> None:
-        """Wait where the endpoint has said that nothing is left of a budget."""
-        left = self._open_at.get(region, 0.0) - time.monotonic()
-        if left > 0:
-            await anyio.sleep(left)
-
-    async def _exchange(self, endpoint: _Endpoint, execution: Execution, sent: asyncio.Future[bool]) -> Outcome:
+    async def _exchange(self, endpoint: Way, execution: Execution, sent: asyncio.Future[bool]) -> Outcome:
         body = self._encode(self._request(execution))
         try:
             async with endpoint.session.post(
-                endpoint.completions, data=_Body(body, sent), allow_redirects=False
+                endpoint.completions, data=_Body(body, sent), headers=endpoint.headers, allow_redirects=False
             ) as response:
-                return await self._read(endpoint, execution.region.id, response)
+                if not sent.done() and completions.is_success(response.status):
+                    response.close()  # it came before the question was out
+                    raise aiohttp.ClientConnectionError(_STALE)  # noqa: TRY301 - told as the library's own are
+                return await self._read(endpoint, response)
         except Exception as error:  # noqa: BLE001 - whatever the library raises is told by the table
             return _told(error, endpoint)
 
@@ -242,8 +224,9 @@ class OpenaiExecutor:
         model = execution.model.id
         return {"model": self._target.models.get(model, model), "messages": messages, **self._fixed}
 
-    async def _read(self, endpoint: _Endpoint, region: str, response: aiohttp.ClientResponse) -> Outcome:
-        headers, status = response.headers, response.status
+    async def _read(self, endpoint: Way, response: aiohttp.ClientResponse) -> Outcome:
+        status, secrets = response.status, endpoint.secrets
+        headers = completions.told(response.headers, secrets.masked)
         succeeded = completions.is_success(status)
         body = await _bounded(response, self._largest if succeeded else _ERROR_BODY)
         if body is None:
@@ -251,79 +234,50 @@ class OpenaiExecutor:
             body = b""
             if succeeded:
                 return bad_answer(f"the endpoint's answer is longer than {self._largest:,} bytes")
-        for secret in endpoint.secrets:
-            if secret.encode() in body:
-                body = body.replace(secret.encode(), MASK.encode())
+        body = secrets.out_of(body)
         if not succeeded:
             return completions.of_status(status, body, headers, time.time())
-        hold = completions.spent(headers)
-        if hold:
-            self._open_at[region] = time.monotonic() + hold
-        about = completions.request_id(headers)
-        return completions.of_body(body, headers.get("content-type", ""), self._answer_bytes, about)
+        return completions.of_body(body, headers, self._answer_bytes, time.time())
 
-    def _variables(self, regions: Iterable[str]) -> list[str]:
-        """The names of the environment variables that the target speaks of, each once."""
-        keys = [self._key_name(region) for region in regions]
-        referred = [name for value in self._target.headers.values() for name in _REFERENCE.findall(value)]
-        return list(dict.fromkeys(name for name in [*keys, *referred] if name))
-
-    def _key_name(self, region: str) -> str | None:
-        names = self._target.api_key_env
-        return names.get(region) if isinstance(names, dict) else names
-
-    def _endpoint(self, region: str) -> _Endpoint:
-        """Everything that the region's requests share."""
-        base = self._target.url(region)
-        names = self._key_name(region)
-        hidden = [self._environ[name] for name in self._variables([region])]
-        headers = {
-            name: _REFERENCE.sub(lambda match: self._environ[match[1]], value)
-            for name, value in self._target.headers.items()
-        }
-        if names is not None:
-            headers["Authorization"] = f"Bearer {self._environ[names]}"
-        for name, value in headers.items():
-            if not value.isprintable() or not value.isascii():
-                raise StartError(f"the header {name} for {region} would hold more than printable ASCII")
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=_tls(self._environ)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-                "User-Agent": "beacon",
-                **headers,
-            },
-            timeout=self._timeout,
-            proxy=_proxy(base),
-        )
-        return _Endpoint(
-            completions=_joined(base, "/chat/completions"),
-            models=_joined(base, "/models"),
-            shown=masked(base, hidden),
-            session=session,
-            secrets=tuple(secret for secret in hidden if secret),
-        )
+    async def listed(self, region: Region) -> Listing:
+        """Which models the region's endpoint says that it has; see `ports.Endpoints.listed`."""
+        self._open([region.id])
+        status, body = await self._models(region.id)
+        if not completions.is_success(status):
+            return Listing(models=None, said=f"HTTP {status}")
+        models = completions.models(body)
+        return Listing(models=models, said="" if models else "an answer of another form")
 
     async def _reach(self, region: str, problems: dict[str, str]) -> None:
-        """Ask which models there are: few endpoints must say, but all must be there and let us in."""
+        """Whether the endpoint is there and lets us in: few must say which models they have."""
+        try:
+            await self._models(region)
+        except StartError as error:
+            problems[region] = str(error)
+
+    async def _models(self, region: str) -> tuple[int, bytes]:
+        """What the endpoint answers when asked for its models: status and body, empty if beyond measure."""
         endpoint = self._endpoints[region]
         where = f"the endpoint of {region}, {endpoint.shown},"
         try:
             async with asyncio.timeout(self._patience):
-                async with endpoint.session.get(endpoint.models, allow_redirects=False) as response:
+                async with endpoint.session.get(
+                    endpoint.models, headers=endpoint.headers, allow_redirects=False
+                ) as response:
                     status = response.status
-                    await _bounded(response, self._largest)
+                    body = endpoint.secrets.out_of(await _bounded(response, self._largest) or b"")
         except TimeoutError:
-            problems[region] = f"{where} did not answer within {self._patience:g} s"
-        except (aiohttp.ClientError, OSError) as error:
-            problems[region] = f"{where} cannot be reached ({_words(error, endpoint)})"
-        else:
-            if status in {401, 403}:
-                name = self._key_name(region)
-                what = f"the key in {name}" if name else "a request without a key; set api_key_env"
-                problems[region] = f"{where} refuses {what} (HTTP {status})"
+            raise StartError(f"{where} did not answer within {self._patience:g} s") from None
+        except ssl.CertificateError as error:
+            hint = "name its authority's file in SSL_CERT_FILE"
+            raise StartError(f"{where} is not trusted ({_words(error, endpoint)}); {hint}") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that cannot be one
+            raise StartError(f"{where} cannot be reached ({_words(error, endpoint)})") from None
+        if status in {401, 403}:
+            name = connections.key_name(self._target, region)
+            what = f"the key in {name}" if name else "a request without a key; set api_key_env"
+            raise StartError(f"{where} refuses {what} (HTTP {status})")
+        return status, body
 
 
 def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
@@ -345,7 +299,7 @@ async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes | None:
     return b"".join(chunks)
 
 
-def _told(error: Exception, endpoint: _Endpoint) -> Failed:
+def _told(error: Exception, endpoint: Way) -> Failed:
     """What an exception of the library means."""
     for kinds, kind, transient in _TABLE:
         if isinstance(error, kinds):
@@ -353,35 +307,6 @@ def _told(error: Exception, endpoint: _Endpoint) -> Failed:
     return Failed(kind=ErrorKind.CONNECTION, message=_words(error, endpoint), transient=True)
 
 
-def _words(error: BaseException, endpoint: _Endpoint) -> str:
+def _words(error: BaseException, endpoint: Way) -> str:
     said = " ".join(str(error).split()) or type(error).__name__
-    return shorten(masked(said, endpoint.secrets))
-
-
-def _joined(base: str, path: str) -> URL:
-    """`base` with `path` at the end of its own path, whatever stands after a question mark."""
-    url = urlsplit(base)
-    return URL(urlunsplit(url._replace(path=url.path.rstrip("/") + path)), encoded=True)
-
-
-def _proxy(base: str) -> str | None:
-    """The proxy that the environment names for this address; none for this machine itself."""
-    url = urlsplit(base)
-    if url.hostname in _LOOPBACK or proxy_bypass(url.netloc):
-        return None
-    proxies = getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
-
-
-def _tls(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
-    """How servers are verified: by the system's authorities, or by those in `SSL_CERT_FILE`.
-
-    Raises:
-        StartError: that file cannot be read.
-    """
-    bundle = environ.get("SSL_CERT_FILE")
-    if not bundle:
-        return True
-    with suppress(OSError, ssl.SSLError):
-        return ssl.create_default_context(cafile=bundle)
-    raise StartError(f"SSL_CERT_FILE: {bundle} cannot be read as a file of certificates")
+    return shorten(endpoint.secrets.masked(said))

@@ -21,10 +21,11 @@ from beacon_cli.display.queueing import pool_name
 from beacon_cli.display.words import count, precise
 from beacon_cli.errors import BeaconError, StartError
 from beacon_cli.leftovers import Leftovers
-from beacon_cli.model import Deployed, PoolStanding, Region, SimulatedTarget, Spec
+from beacon_cli.model import Deployed, Model, OpenaiTarget, PoolStanding, Region, SimulatedTarget, Spec
+from beacon_cli.names import suggestion
 from beacon_cli.operations import bare_jobs, taking_turns
 from beacon_cli.plan import Plan
-from beacon_cli.ports import Containers, Executor
+from beacon_cli.ports import Containers, Endpoints, Executor
 from beacon_cli.runs import Runs, RunState
 from beacon_cli.settings import Settings
 from beacon_cli.tickets import Snapshot
@@ -33,6 +34,7 @@ _STOPPED = 5
 _LEAST_ROOM = 200_000_000
 """Bytes free in the state folder below which runs may fail."""
 _WIDTH = 400
+_FEW = 4
 
 
 class Grade(StrEnum):
@@ -164,6 +166,10 @@ async def _provider(spec: Spec, settings: Settings) -> list[Finding]:
     plan = Plan(spec)
     if isinstance(spec.target, SimulatedTarget):
         return [Finding(about="executor", grade=Grade.FINE, said="simulated: needs nothing")]
+    endpoints = wiring.endpoints(spec)
+    if endpoints is not None:
+        async with endpoints as looked_at:
+            return [await _endpoint(plan, region, looked_at) for region in plan.regions]
     try:
         async with wiring.executor(spec, emulator=None) as executor:
             found = [each async for each in _cells(plan, executor)]
@@ -177,16 +183,6 @@ async def _provider(spec: Spec, settings: Settings) -> list[Finding]:
 
 
 async def _cells(plan: Plan, executor: Executor) -> AsyncIterator[Finding]:
-    if executor.containers is None:
-        for region in plan.regions:
-            about = f"{region.id} endpoint"
-            try:
-                await executor.prepare((region, model) for model in plan.models(region))
-            except StartError as error:
-                yield Finding(about=about, grade=Grade.STOP, said=str(error))
-            else:
-                yield Finding(about=about, grade=Grade.FINE, said="lets us in")
-        return
     for region, model in plan.cells():
         about = f"{region.id} {model.id}"
         try:
@@ -195,9 +191,41 @@ async def _cells(plan: Plan, executor: Executor) -> AsyncIterator[Finding]:
             remedy = f"beacon deploy --region {region.id}"
             yield Finding(about=about, grade=Grade.STOP, said=str(error), remedy=remedy)
             continue
+        if executor.containers is None:
+            yield Finding(about=about, grade=Grade.FINE, said="is there")
+            continue
         deployed = await executor.containers.deployed(region, model)
         window = deployed.window if deployed else None
         yield _judged(plan, region, about, deployed, coolest=window == executor.containers.coolest)
+
+
+async def _endpoint(plan: Plan, region: Region, endpoints: Endpoints) -> Finding:
+    """Whether the region's endpoint is there, lets us in, and has the job's models as far as it says."""
+    about = f"{region.id} endpoint"
+    try:
+        listing = await endpoints.listed(region)
+    except StartError as error:
+        return Finding(about=about, grade=Grade.STOP, said=str(error))
+    if not listing.models:
+        said = f"answers, and does not list its models ({listing.said or 'an empty list'})"
+        return Finding(
+            about=about, grade=Grade.LOOK, said=said, remedy="see that base_url ends where /models begins"
+        )
+    asked = [_asked_for(plan.spec, model) for model in plan.models(region)]
+    # Ollama completes a name without a tag.
+    absent = [name for name in asked if not {name, f"{name}:latest"} & listing.models]
+    if not absent:
+        said = f"answers, and lists {' and '.join(asked) if len(asked) < _FEW else 'all models of the job'}"
+        return Finding(about=about, grade=Grade.FINE, said=said)
+    meant = "".join(suggestion(name, sorted(listing.models)) for name in absent[:1])
+    said = f"answers, and does not list {', '.join(absent)} among its {count(len(listing.models), 'model')}{meant}"
+    remedy = "give the endpoint's own names in  executor.openai.models"
+    return Finding(about=about, grade=Grade.LOOK, said=said, remedy=remedy)
+
+
+def _asked_for(spec: Spec, model: Model) -> str:
+    names = spec.target.models if isinstance(spec.target, OpenaiTarget) else {}
+    return names.get(model.id, model.id).removeprefix("models/")
 
 
 def _judged(plan: Plan, region: Region, about: str, deployed: Deployed | None, *, coolest: bool) -> Finding:

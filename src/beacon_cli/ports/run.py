@@ -70,6 +70,24 @@ class Executor(Protocol):
         """The containers behind the cells, while the executor is open; None: it holds no GPU of the workspace."""
 
 
+class Listing(NamedTuple):
+    """The models that an endpoint says it has, in its own names; None: it does not say, for the reason `said`."""
+
+    models: frozenset[str] | None
+    said: str = ""
+
+
+class Endpoints(Protocol):
+    """The endpoints of a job, to be looked at without asking any question."""
+
+    async def listed(self, region: Region) -> Listing:
+        """Ask the region's endpoint for its models, with its key. Hostile until shown otherwise.
+
+        Raises:
+            StartError: no key, nobody there, or the key is refused: no run could start.
+        """
+
+
 class Containers(Protocol):
     """The containers behind a run's cells, in pools. Each holds a GPU of the workspace while it lives.
 

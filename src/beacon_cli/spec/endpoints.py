@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from beacon_cli.masking import is_credential, masked
 from beacon_cli.names import RegionNames, quoted, suggestion
@@ -45,6 +45,7 @@ _OF_THE_CONNECTION = frozenset(
 )
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_KEYED = re.compile(r"(?:^|[-_.])(?:key|code|sig|sas|auth)$", re.IGNORECASE)
 _LONGEST_NAME = 100
 
 
@@ -60,6 +61,8 @@ def endpoints(document: Document, names: RegionNames) -> Iterator[Complaint]:
     for field in _mapping(block.get("extra")):
         if field in BY_BEACON:
             yield Complaint((*OPENAI, "extra", field), "is set by beacon; it cannot stand here", on_key=True)
+        elif is_credential(field) and isinstance(block["extra"][field], str):
+            yield Complaint((*OPENAI, "extra", field), "looks like a credential; send it by  headers", on_key=True)
     for loc, text in _texts(block.get("extra"), (*OPENAI, "extra")):
         if masked(text) != text:
             yield Complaint(loc, "looks like a credential, which does not belong into a job file")
@@ -109,6 +112,11 @@ def _address(text: str, loc: Loc) -> Iterator[Complaint]:
         yield Complaint(loc, "ends in /chat/completions, which beacon adds; leave it out")
     elif masked(text) != text:
         yield Complaint(loc, "looks as if it held a credential; name the key's variable in  api_key_env")
+    else:
+        for name, _ in parse_qsl(url.query):
+            if _is_keyed(name):
+                message = f"has {quoted(name)}, which looks like a credential; send it by  headers"
+                yield Complaint(loc, f"{message} , as {{api-key: '${{NAME}}'}}")
 
 
 def _key_names(tree: Any, block: Mapping[str, Any], names: RegionNames) -> Iterator[Complaint]:
@@ -175,8 +183,13 @@ def _header_value(loc: Loc, name: str, value: str) -> Iterator[Complaint]:
         yield Complaint(loc, "must be printable ASCII on one line")
     elif "${" in rest:
         yield Complaint(loc, "holds a ${ that is no ${NAME} of an environment variable")
-    elif masked(rest) != rest or (is_credential(name) and rest == value):
+    elif masked(rest) != rest or (_is_keyed(name) and rest == value):
         yield Complaint(loc, "looks like a credential: write ${NAME} and set that environment variable")
+
+
+def _is_keyed(name: str) -> bool:
+    """Whether a parameter of an address or a header with this name most likely holds a credential."""
+    return is_credential(name) or bool(_KEYED.search(name))
 
 
 def _regions(tree: Any, names: RegionNames) -> list[str]:

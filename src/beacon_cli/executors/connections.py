@@ -1,0 +1,156 @@
+"""How an endpoint is reached: addresses, headers with their keys, authorities, proxies; aiohttp is imported here.
+
+Must not know what is asked there or what answers mean.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from beacon_cli.errors import StartError
+from beacon_cli.executors.hiding import Secrets, is_secretive
+from beacon_cli.model import OpenaiTarget
+
+_CONNECT = 10.0
+"""Seconds for a connection to come about: name, proxy and TLS included."""
+_IDLE = 4.0
+"""Seconds that a connection is kept without use: servers of this kind close theirs after five."""
+
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "beacon"}
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables that name a file of authorities, the first that is set counts: OpenSSL's, requests' and curl's."""
+
+
+class Way(msgspec.Struct, frozen=True):
+    """Where a region's requests go, and over which session. `shown` is the address as people may see it.
+
+    `headers` belong to each request: what a session has, the library sends to proxies too, keys included.
+    """
+
+    completions: URL
+    models: URL
+    shown: str
+    session: aiohttp.ClientSession
+    headers: CIMultiDict[str]
+    secrets: Secrets
+
+
+def key_name(target: OpenaiTarget, region: str) -> str | None:
+    """The variable that holds the region's key."""
+    names = target.api_key_env
+    return names.get(region) if isinstance(names, dict) else names
+
+
+def variables(target: OpenaiTarget, regions: Iterable[str]) -> list[str]:
+    """The names of the environment variables that the target speaks of, each once."""
+    keys = [key_name(target, region) for region in regions]
+    referred = [name for value in target.headers.values() for name in _REFERENCE.findall(value)]
+    return list(dict.fromkeys(name for name in [*keys, *referred] if name))
+
+
+def way(target: OpenaiTarget, region: str, environ: Mapping[str, str], patience: float) -> Way:
+    """Everything that the region's requests share; `patience` in seconds is how long an endpoint may be silent.
+
+    Every variable that the target speaks of has to be in `environ`. To be called within the event loop.
+
+    Raises:
+        StartError: a key that no header can hold, or authorities or a proxy that cannot be used.
+    """
+    base = target.url(region)
+    name = key_name(target, region)
+    headers = {
+        each: _REFERENCE.sub(lambda match: environ[match[1]], value) for each, value in target.headers.items()
+    }
+    if name is not None:
+        headers["Authorization"] = f"Bearer {environ[name]}"
+    for each, value in headers.items():
+        if not value.isprintable() or not value.isascii():
+            raise StartError(f"the header {each} for {region} would hold more than printable ASCII")
+    secrets = Secrets([environ[each] for each in _secret(target, name)])
+    proxy, tls = _proxy(base), _tls(environ)
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=tls),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT, sock_read=patience),
+        proxy=proxy,
+    )
+    return Way(
+        completions=_joined(base, "/chat/completions"),
+        models=_joined(base, "/models"),
+        shown=secrets.masked(base),
+        session=session,
+        headers=CIMultiDict({**_HEADERS, **headers}),
+        secrets=secrets,
+    )
+
+
+def _secret(target: OpenaiTarget, key: str | None) -> list[str]:
+    """The variables whose values are secrets: the key's, and of headers those that say so by a name."""
+    referred = [
+        variable
+        for header, value in target.headers.items()
+        for variable in _REFERENCE.findall(value)
+        if is_secretive(header, variable)
+    ]
+    return list(dict.fromkeys([*([key] if key else []), *referred]))
+
+
+def _joined(base: str, path: str) -> URL:
+    """`base` with `path` at the end of its own path, whatever stands after a question mark."""
+    url = urlsplit(base)
+    return URL(urlunsplit(url._replace(path=url.path.rstrip("/") + path)), encoded=True)
+
+
+def _proxy(base: str) -> URL | None:
+    """The proxy that the environment names for this address; none for this machine itself.
+
+    Raises:
+        StartError: it is of a kind that the library does not speak to.
+    """
+    url = urlsplit(base)
+    if url.hostname in _LOOPBACK or proxy_bypass(url.netloc):
+        return None
+    proxies = getproxies()
+    named = proxies.get(url.scheme) or proxies.get("all")
+    if not named:
+        return None
+    with suppress(ValueError):
+        proxy = URL(named if "://" in named else f"http://{named}")
+        if proxy.scheme in {"http", "https"} and proxy.host:
+            return proxy
+    # The value may hold a password: it is not repeated.
+    name = f"{url.scheme}_proxy".upper() if proxies.get(url.scheme) else "ALL_PROXY"
+    raise StartError(f"{name} names no HTTP proxy; set it to http://HOST:PORT, or take the host out by NO_PROXY")
+
+
+def _tls(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
+    """How servers are verified: by the system's authorities, or by those that the environment names.
+
+    Raises:
+        StartError: what it names cannot be read.
+    """
+    for name in _BUNDLES:
+        bundle = environ.get(name)
+        if not bundle:
+            continue
+        try:
+            if os.path.isdir(bundle):  # noqa: PTH112 - as the environment writes it
+                return ssl.create_default_context(capath=bundle)
+            return ssl.create_default_context(cafile=bundle)
+        except (OSError, ssl.SSLError):
+            raise StartError(f"{name}: {bundle} cannot be read as a file of certificates") from None
+    return True
