@@ -1,9 +1,9 @@
-"""beacon beside its peers on the same work: bare loops (aiohttp, httpx), promptfoo, bespokelabs-curator, Inspect AI.
+"""beacon beside its peers on the same work: loops of aiohttp and httpx, promptfoo, curator, Inspect AI.
 
     python benchmarks/peers.py [--rounds 3] [--without inspect,curator] [--write benchmarks/peers.md]
 
 Needs npm and Node beside beacon itself. The peers are installed into `build/peers`, each in an environment of its
-own, once; nothing of them becomes a dependency. Every side is a whole process, one after the other in turns, against
+own, once; nothing of them becomes a dependency. Every side is a whole process, one after the other in turns. They ask
 `server.py` on loopback, which counts what really arrived and how much of it was in flight at once. Telemetry, update
 checks, caches, viewers and rate limits are off or out of the way. The table is Markdown, with date and versions.
 """
@@ -172,7 +172,7 @@ HOW = {
     "httpx, a client a lane": "an `AsyncClient` for each lane; answers thrown away",
     "promptfoo": "`eval -j N`, no cache, no database, no table, no sharing; results as JSON",
     "curator": (
-        "`max_concurrent_requests` N, limits of requests and tokens out of reach; cache, viewer and its display off; "
+        "`max_concurrent_requests` N, limits of requests and tokens out of reach; no cache, viewer or display; "
         "asks once more at the start, to see what the limits are"
     ),
     "inspect": "`max_connections` and `max_samples` N, no display, no scorer, no live log, no calls in the log",
@@ -362,8 +362,8 @@ def document(taken: Taken, sides: Sequence[str], rounds: int, loads: Sequence[fl
     """The whole of it, as Markdown."""
     spread = [f"{side} {min(w := [e.wall for e in taken[side, SMALL]]):.2f} to {max(w):.2f}" for side in sides]
     machine = (
-        f"{platform.system()}, {os.cpu_count()} CPUs, Python {platform.python_version()}; load average {loads[0]:.1f} "
-        f"before and {loads[1]:.1f} after, of which the measuring itself is about 1"
+        f"{platform.system()}, {os.cpu_count()} CPUs, Python {platform.python_version()}; load average "
+        f"{loads[0]:.1f} before and {loads[1]:.1f} after, of which the measuring itself is about 1"
     )
     method = (
         f"Whole processes in turns, against one server on loopback that answers after {LATENCY * 1000:g} ms.",

@@ -5,7 +5,8 @@ python inspect_task.py URL REQUESTS AT_ONCE FOLDER
 
 import sys
 
-from inspect_ai import Task, eval as evaluate
+from inspect_ai import Task
+from inspect_ai import eval as evaluate
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import GenerateConfig, get_model
 from inspect_ai.solver import generate, system_message
