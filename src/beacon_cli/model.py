@@ -145,11 +145,15 @@ class KeepWarm(msgspec.Struct, frozen=True, kw_only=True):
 class ModalTarget(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="executor", tag="modal"
 ):
-    """What is called on Modal: a function, or a method of a parametrised class. All strings are templates."""
+    """What is called on Modal: a function, or a method of a parametrised class. All strings are templates.
+
+    `classes` gives the class for models (by id) that are not asked through `cls`: a class has one GPU for all.
+    """
 
     app: str
     function: str | None = None
     cls: str | None = None
+    classes: dict[str, str] = {}
     parameters: JsonObject = {}
     method: str | None = None
     arguments: JsonObject = {}

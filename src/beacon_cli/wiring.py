@@ -165,8 +165,10 @@ def emulated(
     from beacon_cli.emulator import deployment, server
     from beacon_cli.emulator.provider import Settings as Workspace
 
-    called = target.function or f"{target.cls}.{target.method}"
-    if called not in deployment.PLAYED:
+    classes = [target.cls, *target.classes.values()]
+    every = [target.function] if target.function else [f"{cls}.{target.method}" for cls in classes]
+    called = next((each for each in every if each not in deployment.PLAYED), None)
+    if called is not None:
         played = ", ".join(deployment.PLAYED)
         raise UsageError(
             f"a rehearsal plays {played}; this job calls {quoted(called)}: rehearse it with --executor simulated"

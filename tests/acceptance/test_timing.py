@@ -116,7 +116,9 @@ def test_the_cost_is_shown_at_dated_rates(rehearsed: Beacon, tmp_path: Path) -> 
     assert said["rates"]["dated"]
     (tmp_path / "rates.json").write_text('{"gpu_t4_hour": "5.90"}')
     dearer = read(rehearsed, "show", "--cost", "--rates", "rates.json")
-    assert dearer["usd"] == pytest.approx(said["usd"] * 5.90 / 3600 / 0.000164, rel=0.001)
+    times = {"T4": 5.90 / 3600 / 0.000164, "A10G": 1.0}
+    expected = sum(each["usd"] * times[each["gpu"]] for each in said["usages"])
+    assert dearer["usd"] == pytest.approx(expected, rel=0.001)
     (tmp_path / "beacon.toml").write_text("[rates.region]\nus = 0.0\n")
     refused = rehearsed("show", "--cost")
     assert refused.returncode == 2

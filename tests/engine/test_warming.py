@@ -127,12 +127,12 @@ def test_only_models_with_work_left_are_woken() -> None:
     assert finished.woken == []
 
 
-def going(runner: Runner, *, within: float = 20.0) -> None:
-    """Carry a run out in real time."""
+def going(runner: Runner, *, before: Sequence[ev.Event] = (), opening: ev.RunResumed | None = None) -> None:
+    """Carry a run out in real time, after what happened before."""
 
     async def main() -> None:
-        with anyio.fail_after(within):
-            await runner.go()
+        with anyio.fail_after(20):
+            await runner.go(before, opening)
 
     anyio.run(main, backend="asyncio")
 
@@ -196,6 +196,20 @@ def test_a_stop_ends_what_was_being_woken() -> None:
     assert building.calls == set()
     assert len(runner.journal.of(ev.WarmingFailed)) == 3
     assert all(event.ended for event in runner.journal.of(ev.WarmingFailed))
+
+
+def test_a_resumed_run_ends_the_wakings_of_the_process_before() -> None:
+    """Calls with which a process that died was waking containers are ended and journalled: none may still run."""
+    building = Building()
+    runner = Runner(memory.store(), Housed(building), prewarm=True)
+    building.calls.add("fc-old")
+    opening = ev.Warming(at=1.0, region="us", model="m1", call_id="fc-old")
+    resumed = ev.RunResumed(at=2.0, run_id="a", spec=runner.plan.spec, planned=runner.plan.planned, beacon="test")
+    going(runner, before=[opening], opening=resumed)
+    assert "fc-old" not in building.calls
+    assert [event.call_id for event in runner.journal.of(ev.OrphanEnded)] == ["fc-old"]
+    assert runner.standings.open_calls == {}
+    assert runner.standings.total("succeeded") == runner.standings.planned
 
 
 def test_a_container_is_kept_for_the_turn_alone(tmp_path: Path) -> None:

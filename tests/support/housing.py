@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import anyio
@@ -284,11 +284,11 @@ class Runner:
             ),
         )
 
-    async def go(self) -> Standings:
-        """Carry the run out, from its ticket to its end."""
+    async def go(self, before: Iterable[ev.Event] = (), resumed: ev.RunResumed | None = None) -> Standings:
+        """Carry the run out, from its ticket to its end; with `before` in its journal it is gone on with."""
         await self.queue.knock(wait=True)
         recorder = conduct.Recorder(self.journal, self.standings, [self.queue])
-        opening = ev.RunStarted(
+        started = ev.RunStarted(
             at=time.time(),
             run_id=self.run,
             spec=self.plan.spec,
@@ -297,11 +297,14 @@ class Runner:
             rehearsal=False,
             beacon="test",
         )
+        if resumed is not None:
+            for event in (started, *before):
+                self.standings.apply(event)
         try:
             async with self.queue.open(recorder.emit, self.standings):
                 await conduct.conduct(
                     self.plan,
-                    opening=opening,
+                    opening=resumed or started,
                     recorder=recorder,
                     queue=self.queue,
                     executor=self.executor,

@@ -119,5 +119,6 @@ def repaint(before: Sequence[str], after: Sequence[str], *, keep: bool = True) -
         parts.append(f"\x1b[{len(before)}A")
     for number, line in enumerate(after):
         same = keep and number < len(before) and before[number] == line
-        parts.append("\n" if same else f"{line}{_TO_LINE_END}\n")
+        # Erased before it is written: after a line that fills the width the cursor stands on its last cell.
+        parts.append("\n" if same else f"{_TO_LINE_END}{line}\n")
     return "".join([*parts, _END])

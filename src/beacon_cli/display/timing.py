@@ -206,8 +206,9 @@ def brief(shares: Shares) -> Text | None:
         rest = {part: tally.share(part) or 0.0 for part in Part if part not in ASIDE | COLD}
         named = sorted(((share, part) for part, share in rest.items() if share >= _SEEN), reverse=True)
         said = ", ".join(f"{part.value} {100 * share:.0f} %" for share, part in named[:3])
-        cold = f"cold starts took {100 * (tally.cold_share or 0.0):.0f} % of its executions' time"
+        share = tally.cold_share or 0.0
         warming = warmed(shares, region)
-        cold = f"was warmed in {precise(warming)}; then {cold}" if warming else cold
-        lines.append(Text.assemble(cell(region, STRONG), f" {cold}; {said}", overflow="fold"))
+        cold = f"cold starts took {100 * share:.0f} % of its executions' time; "
+        cold = f"was warmed in {precise(warming)}; then {cold if share >= _SEEN else ''}" if warming else cold
+        lines.append(Text.assemble(cell(region, STRONG), f" {cold}{said}", overflow="fold"))
     return Text("\n").join([Text("where the time went", FAINT), *lines]) if lines else None

@@ -208,6 +208,10 @@ class ModalPart(Part):
     app: Annotated[Word, Field(examples=["project-beacon-hf-{region.app}"])]
     function: Word | None = None
     cls: Annotated[Word | None, Field(description="The class; beacon makes an instance with `parameters`.")] = None
+    classes: Annotated[
+        dict[Label, Word],
+        Field(description="The class for models that have another one.", examples=[{"llama3.2-1b": "ModelT4"}]),
+    ] = {}
     parameters: dict[ArgumentName, Json] = {}
     method: Word | None = None
     arguments: Annotated[
@@ -225,8 +229,10 @@ class ModalPart(Part):
             raise ValueError("needs either 'function', or 'cls' and 'method'")
         if (self.cls is None) != (self.method is None):
             raise ValueError("'cls' and 'method' need each other; a function has neither")
-        if self.parameters and self.cls is None:
-            raise ValueError("'parameters' belong to 'cls'; what a function takes stands in 'arguments'")
+        if (self.parameters or self.classes) and self.cls is None:
+            raise ValueError(
+                "'parameters' and 'classes' belong to 'cls'; what a function takes stands in 'arguments'"
+            )
         return self
 
 

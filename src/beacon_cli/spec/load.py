@@ -199,6 +199,10 @@ def _by_region(value: str | dict[str, str], names: RegionNames) -> str | dict[st
     return {region.id: word for name, word in value.items() if (region := names.get(name))}
 
 
+SMALLER = {"llama3.2-1b": "ModelT4", "qwen2.5-1.5b": "ModelT4"}
+"""The models of beacon's own apps that a cheaper GPU holds, and the class that has it: see `modal_apps/`."""
+
+
 def _own_app(job: Job) -> ModalTarget:
     """The app that comes with beacon, with an argument for whatever the job sets and does not ignore."""
     settings = {"system_prompt": job.system_prompt, "contexts": job.contexts or None, **dict(job.sampling or ())}
@@ -211,6 +215,7 @@ def _own_app(job: Job) -> ModalTarget:
     return ModalTarget(
         app="project-beacon-hf-{region.app}",
         cls="Model",
+        classes={part.id: SMALLER[part.id] for part in job.models if part.id in SMALLER},
         parameters={"model": "{model.id}"},
         method="generate",
         arguments={"prompt": "{prompt}", **carried, "execution_id": "{execution.id}", "attempt": "{attempt}"},

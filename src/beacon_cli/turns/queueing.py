@@ -1,7 +1,6 @@
 """The engine's queue over a store: a ticket for each region, the wait for its turn, the turn, and giving it back.
 
-What a run does under its turns is told to the store as the run's events come (`handle`), so that whoever comes
-after a crash knows which calls to end.
+What a run does under its turns is told to the store as the run's events come: see `telling`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from anyio.abc import TaskGroup
 from beacon_cli import events as ev
 from beacon_cli.counts import RegionState, State
 from beacon_cli.errors import QueueError, StoreError
-from beacon_cli.model import Failed, Model, Region, TimedOut
+from beacon_cli.model import Model, Region
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Containers, Emit, Executor, Over, Store, Turn
 from beacon_cli.queues.open import OpenTurn
@@ -39,6 +38,7 @@ from beacon_cli.tickets import (
     TicketState,
     Waiting,
 )
+from beacon_cli.turns import telling
 from beacon_cli.turns.holding import LOST, HeldTurn, Means
 from beacon_cli.turns.mending import Mender
 from beacon_cli.turns.renewal import Renewal
@@ -147,61 +147,15 @@ class TicketQueue:
 
     async def handle(self, event: ev.Event, standings: Standings) -> None:
         """See `ports.Listener.handle`: what happened in a region whose turn is held here is told to the store."""
-        match event:
-            case ev.Warming() | ev.Warmed() | ev.WarmingFailed():
-                await self._warming(event)
-            case ev.AttemptStarted():
-                if turn := self._held.get(event.region):
-                    await turn.begin(event, event.model, event.question)
-            case ev.CallReattached():
-                progress = standings.executions[event.execution]
-                if turn := self._held.get(progress.region):
-                    await turn.begin(event, progress.model, progress.question)
-                    await turn.placed(event.call_id)
-            case ev.CallPlaced():
-                if turn := self._held.get(standings.executions[event.execution].region):
-                    await turn.placed(event.call_id)
-            case ev.AttemptSucceeded() | ev.AttemptFailed() | ev.AttemptCancelled():
-                progress = standings.executions[event.execution]
-                if turn := self._held.get(progress.region):
-                    self._ended(turn, event, progress.call_id, model=progress.model, question=progress.question)
+        if isinstance(event, ev.RunResumed):
+            self._group.start_soon(self._end_wakings, standings)
+        await telling.tell(event, standings, self._held, self._claimant.run_id)
 
-    async def _warming(self, event: ev.Warming | ev.Warmed | ev.WarmingFailed) -> None:
-        turn = self._held.get(event.region)
-        if turn is None or event.call_id is None:
-            return
-        if isinstance(event, ev.Warming):
-            await turn.placed(event.call_id)
-        elif isinstance(event, ev.Warmed) or event.ended:
-            turn.settled(event.call_id)
-
-    def _ended(
-        self,
-        turn: HeldTurn,
-        event: ev.AttemptSucceeded | ev.AttemptFailed | ev.AttemptCancelled,
-        call_id: str | None,
-        *,
-        model: str,
-        question: str,
-    ) -> None:
-        may_run = isinstance(event, ev.AttemptFailed | ev.AttemptCancelled) and not event.ended
-        has_failed = isinstance(event, ev.AttemptFailed) and event.retry_in is None
-        has_succeeded = isinstance(event, ev.AttemptSucceeded)
-        turn.finished(event.execution, None if may_run else call_id, for_good=has_failed or has_succeeded)
-        turn.succeeded += has_succeeded
-        if isinstance(event, ev.AttemptFailed) and has_failed:
-            turn.failed += 1
-            kind, message = _reason(event)
-            turn.failures[event.execution] = FailedExecution(
-                run_id=self._claimant.run_id,
-                execution=event.execution,
-                region=turn.region.id,
-                model=model,
-                question=question,
-                kind=kind,
-                message=message,
-                at=event.at,
-            )
+    async def _end_wakings(self, standings: Standings) -> None:
+        """End the calls with which an earlier process was waking containers: nobody waits for them any more."""
+        for call in [call for call, execution in standings.open_calls.items() if not execution]:
+            if await self._executor.cancel(call):
+                await self._emit(ev.OrphanEnded(at=self._clock(), call_id=call))
 
     async def knock(self, *, wait: bool, pending: Mapping[str, int] | None = None) -> None:
         """Take a ticket in every region with executions `pending` (all, unless given), before anything is kept.
@@ -389,11 +343,3 @@ class TicketQueue:
             for held in list(self._held.values()):
                 await held.check()
                 await held.tell()
-
-
-def _reason(event: ev.AttemptFailed) -> tuple[str, str]:
-    match event.failure:
-        case TimedOut(after=after):
-            return "timeout", f"no answer within {after:g} s"
-        case Failed(kind=kind, message=message):
-            return kind.value, message

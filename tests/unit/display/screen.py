@@ -9,10 +9,14 @@ _TOKEN = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
 
 class Screen(io.StringIO):
-    """A stream that keeps the lines which its text would show; endlessly high, wide enough for every line."""
+    """A stream that keeps the lines which its text would show; endlessly high, wide enough for every line.
 
-    def __init__(self) -> None:
+    With a `width` the cursor stays in the last column after a line that fills it, as terminals have it.
+    """
+
+    def __init__(self, width: int | None = None) -> None:
         super().__init__()
+        self._width = width
         self.lines: list[str] = [""]
         self.row = 0
         self.column = 0
@@ -38,6 +42,8 @@ class Screen(io.StringIO):
             line = self.lines[self.row].ljust(self.column)
             self.lines[self.row] = line[: self.column] + text + line[self.column + len(text) :]
             self.column += len(text)
+            if self._width is not None:
+                self.column = min(self.column, self._width - 1)
         elif move:
             self.column = 0
             self.row += move == "\n"

@@ -83,6 +83,13 @@ def test_a_frame_takes_the_place_of_the_one_before(frames: list[list[str]]) -> N
     assert len(screen.lines) == len(frames[-1]) + 1
 
 
+def test_a_line_that_fills_the_width_keeps_its_last_cell() -> None:
+    """What is left of an older line is erased without the cell in which the cursor waits at the end."""
+    screen = Screen(width=10)
+    screen.write(repaint([], ["0123456789", "short"]))
+    assert screen.shown() == ["0123456789", "short"]
+
+
 def test_only_what_changed_is_written() -> None:
     """A line that is the same as before costs one byte."""
     assert "same" not in repaint(["same", "old"], ["same", "new"])

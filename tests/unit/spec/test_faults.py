@@ -134,7 +134,10 @@ ADDED = [
     ),
     (
         "executor: {modal: {app: a, function: f, parameters: {m: x}, arguments: {p: x}}}",
-        "5:19: executor.modal: 'parameters' belong to 'cls'; what a function takes stands in 'arguments'",
+        (
+            "5:19: executor.modal: 'parameters' and 'classes' belong to 'cls';"
+            " what a function takes stands in 'arguments'"
+        ),
     ),
     (
         "executor: {modal: {app: a, function: f, arguments: {a: x, a-: x}}}",

@@ -47,7 +47,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             {
                 "app": target.app,
                 "function": target.function,
-                "cls": target.cls,
+                "cls": target.classes.get(model.id, target.cls),
                 "method": target.method,
                 "parameters": target.parameters,
             },
