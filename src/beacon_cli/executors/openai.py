@@ -286,8 +286,11 @@ class OpenaiExecutor:
         for name, value in headers.items():
             if not value.isprintable() or not value.isascii():
                 raise StartError(f"the header {name} for {region} would hold more than printable ASCII")
+        proxy = _proxy(base)
+        is_tls = "https" in {urlsplit(base).scheme, urlsplit(proxy or "").scheme}
+        tls = _tls(self._environ) if is_tls else True  # reading the authorities takes 25 ms
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=_tls(self._environ)),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={
                 "Accept": "application/json",
@@ -296,7 +299,7 @@ class OpenaiExecutor:
                 **headers,
             },
             timeout=self._timeout,
-            proxy=_proxy(base),
+            proxy=proxy,
         )
         return _Endpoint(
             completions=_joined(base, "/chat/completions"),
