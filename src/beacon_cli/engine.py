@@ -1,12 +1,14 @@
 """The engine: carries a plan out and says what happened. No print, no file, no SDK; who decides is `policy`.
 
 One task group runs the regions side by side; a region goes through its questions one after another; for each
-question the models fan out. One `CapacityLimiter` bounds all executions in flight, `Slots` those of a region.
+question the models fan out. `Slots` bound the executions in flight of a region, and one `CapacityLimiter` those of
+all regions, where the slots do not do so by themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 import anyio
@@ -57,7 +59,12 @@ class _Crew:
         self.emit = emit
         self.clock = clock
         self.rand = rand
-        self.limiter = CapacityLimiter(plan.spec.limits.concurrency)
+        limits = plan.spec.limits
+        may_bind = len(plan.regions) * min(limits.per_region, limits.concurrency) > limits.concurrency
+        self.limiter: AbstractAsyncContextManager[object] = (
+            CapacityLimiter(limits.concurrency) if may_bind else nullcontext()
+        )
+        """Of all regions; none where their own slots are no more than that together."""
         self.meters = {
             plan.endpoint(region): policy.Meter(plan.rate, plan.spec.sampling) for region in plan.regions
         }

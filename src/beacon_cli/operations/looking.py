@@ -92,7 +92,10 @@ def _shares(folder: RunFolder) -> Shares:
 def _readings(
     standings: Standings, folder: RunFolder, reader: Reader | None
 ) -> dict[tuple[str, str], Counter[Kind]]:
-    """How the answers read, by region and model. Patterns that are wrong are said to be so; the run has ended."""
+    """How the answers in the results read, by region and model.
+
+    Patterns that are wrong are said to be so; the run has ended.
+    """
     if standings.run is None:
         return {}
     try:
@@ -101,7 +104,7 @@ def _readings(
         paper.tell([f"beacon: the answers were not read: {fault}" for fault in error.faults])
         return {}
     counts: dict[tuple[str, str], Counter[Kind]] = {}
-    for row in replay.result_rows(folder.journal, Plan(standings.run.spec).executions()):
+    for row in folder.rows():
         counts.setdefault((row["region"], row["model"]), Counter())[reader.read_row(row).kind] += 1
     return counts
 
