@@ -3,9 +3,9 @@
     python benchmarks/peers.py [--rounds 3] [--without inspect,curator] [--write benchmarks/peers.md]
 
 Needs npm and Node beside beacon itself. The peers are installed into `build/peers`, each in an environment of its
-own, once; nothing of them becomes a dependency. Every side is a whole process, one after the other in turns. They ask
-`server.py` on loopback, which counts what really arrived and how much of it was in flight at once. Telemetry, update
-checks, caches, viewers and rate limits are off or out of the way. The table is Markdown, with date and versions.
+own, once; nothing of them becomes a dependency. Every side is a whole process, one after the other in turns. All
+ask `server.py` on loopback, which counts what really arrived and how much of it was in flight at once. Telemetry,
+update checks, caches, viewers and rate limits are off or out of the way. The table is Markdown.
 """
 
 from __future__ import annotations
@@ -192,6 +192,8 @@ def quiet() -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "PROMPTFOO_CACHE_ENABLED": "false",
+        "PROMPTFOO_DISABLE_DEBUG_LOG": "1",
+        "PROMPTFOO_DISABLE_ERROR_LOG": "1",
         "PROMPTFOO_DISABLE_REMOTE_GENERATION": "true",
         "PROMPTFOO_DISABLE_TELEMETRY": "1",
         "PROMPTFOO_DISABLE_UPDATE": "1",
@@ -283,6 +285,16 @@ def spent(side: str, work: Work, url: str) -> Spent:
     return Spent(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale, requests, peak)
 
 
+def patiently(side: str, work: Work, url: str, tries: int = 3) -> Spent:
+    """As `spent`; once more where it fails, and it is said: promptfoo's log sometimes falls over its own end."""
+    for _ in range(tries - 1):
+        try:
+            return spent(side, work, url)
+        except RuntimeError as error:
+            print(f"once more: {str(error)[:200]}", file=sys.stderr, flush=True)
+    return spent(side, work, url)
+
+
 Taken = Mapping[tuple[str, Work], list[Spent]]
 
 
@@ -295,7 +307,7 @@ def measured(sides: Sequence[str], rounds: int, url: str) -> Taken:
             for side in sides:
                 if side not in OURS and (work in {FEW_BY_TEN, MANY_BY_TEN} or (work != SMALL and number > 1)):
                     continue
-                once = spent(side, work, url)
+                once = patiently(side, work, url)
                 if number:  # the first round fills the caches of bytecode
                     taken.setdefault((side, work), []).append(once)
                     print(f"{number}  {work.requests:5} {side:24} {once.wall:8.2f} s", file=sys.stderr, flush=True)
