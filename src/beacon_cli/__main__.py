@@ -12,6 +12,7 @@ from beacon_cli import signals
 def main() -> None:
     """Run the command line and leave with its exit code."""
     signals.catch(_leave_at_once)  # before anything else is imported
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it reads what every package says of itself
     import io
 
     from beacon_cli import guards

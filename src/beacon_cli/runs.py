@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import errno
+import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -23,6 +24,7 @@ from beacon_cli import locks, replay
 from beacon_cli.disk import DISK, Disk, explained, sync_folder, write_file
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.events import RunFinished, RunStarted
+from beacon_cli.model import JsonObject
 from beacon_cli.replay import Recovered
 from beacon_cli.rows import Status, tally
 
@@ -158,6 +160,15 @@ class RunFolder:
         """
         write_file(self.results, lines, self._disk)
         return self.results
+
+    def rows(self) -> Iterator[JsonObject]:
+        """The rows of the results, as they were written last.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        with explained(self.results), self.results.open("rb") as lines:
+            yield from map(json.loads, lines)
 
     def forget(self) -> None:
         """Remove the folder of a run that never began."""

@@ -285,5 +285,5 @@ def display(show: Show) -> AbstractAsyncContextManager[Display]:
     """What shows the run: live on a terminal, plain lines elsewhere, JSON lines on stdout, or nothing."""
     from beacon_cli.display import choice, paper
 
-    stderr = paper.console(sys.stderr)
-    return choice.choose(sys.stdout, stderr, json=show.json, quiet=not show.progress)
+    console = paper.console(sys.stderr) if paper.may_be_terminal(sys.stderr) else None
+    return choice.choose(sys.stdout, sys.stderr, console, json=show.json, quiet=not show.progress)

@@ -32,7 +32,7 @@ async def play(plot: Plot, speed: float, halt: float) -> Standings:
         gone = (time.monotonic() - begun) * speed
         return BEGIN + (gone if gone < halt else max(halt, gone - _STILL * speed))
 
-    async with choose(sys.stdout, Console(stderr=True), now=now) as displays:
+    async with choose(sys.stdout, sys.stderr, Console(stderr=True), now=now) as displays:
         for event in stream(plot):
             while (wait := event.at - now()) > 0:  # noqa: ASYNC110  the time stands still in between
                 await anyio.sleep(min(0.05, wait / speed))

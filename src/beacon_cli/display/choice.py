@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import IO, Self
-
-from rich.console import Console
+from typing import IO, TYPE_CHECKING, Self
 
 from beacon_cli.display.jsonl import JsonLines
 from beacon_cli.display.plain import Plain
 from beacon_cli.events import Event
 from beacon_cli.ports import Display
 from beacon_cli.results import Standings
+
+if TYPE_CHECKING:  # plain lines do without Rich
+    from rich.console import Console
 
 
 class Displays:
@@ -46,7 +47,8 @@ class Displays:
 
 def choose(
     stdout: IO[str],
-    stderr: Console,
+    stderr: IO[str],
+    console: Console | None = None,
     *,
     json: bool = False,
     quiet: bool = False,
@@ -54,14 +56,18 @@ def choose(
 ) -> Displays:
     """The displays of a run: `json` adds lines for programs on `stdout`, `quiet` leaves out progress.
 
+    `console` is what `stderr` can be painted on by, None where it surely is no terminal.
     With both streams on a terminal, JSON lines and a live picture would paint over each other: progress is plain.
     """
     displays: list[Display] = [JsonLines(stdout)] if json else []
     if quiet:
         return Displays(*displays)
-    can_paint = stderr.is_terminal and not stderr.is_dumb_terminal and not stderr.legacy_windows
-    if can_paint and not (json and stdout.isatty()):
+    if console is not None and _can_be_painted(console) and not (json and stdout.isatty()):
         from beacon_cli.display.live import Live
 
-        return Displays(*displays, Live(stderr, now=now))
-    return Displays(*displays, Plain(stderr.file, now=now))
+        return Displays(*displays, Live(console, now=now))
+    return Displays(*displays, Plain(stderr, now=now))
+
+
+def _can_be_painted(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal and not console.legacy_windows

@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else [])})
 """What the system says where a disk takes no more."""
+_CLAIMS = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""Variables by which Rich takes for a terminal what is none."""
 WIDTH = 100
 """The width where there is no terminal to ask."""
+
+
+def may_be_terminal(stream: IO[str]) -> bool:
+    """Whether Rich has to be asked: the stream is a terminal, or a variable makes Rich take it for one."""
+    return stream.isatty() or any(name in os.environ for name in _CLAIMS)
 
 
 def console(stream: IO[str]) -> Console:

@@ -81,7 +81,9 @@ def way(target: OpenaiTarget, region: str, environ: Mapping[str, str], patience:
         if not value.isprintable() or not value.isascii():
             raise StartError(f"the header {each} for {region} would hold more than printable ASCII")
     secrets = Secrets([environ[each] for each in _secret(target, name)])
-    proxy, tls = _proxy(base), _tls(environ)
+    proxy = _proxy(base)
+    is_tls = "https" in {urlsplit(base).scheme, proxy.scheme if proxy else ""}
+    tls = _tls(environ) if is_tls else True  # reading the authorities takes 25 ms
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=tls),
         cookie_jar=aiohttp.DummyCookieJar(),

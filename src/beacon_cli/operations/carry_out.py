@@ -22,7 +22,8 @@ from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
-from beacon_cli.operations import budgeting, looking, noting, taking_turns
+from beacon_cli.operations import budgeting, taking_turns
+from beacon_cli.operations.ahead import Ahead
 from beacon_cli.operations.budgeting import Budget
 from beacon_cli.operations.orders import Continuation, Order, retargeted
 from beacon_cli.operations.stopping import Stop
@@ -40,11 +41,12 @@ FAILED = 3
 
 
 class Ended(NamedTuple):
-    """A run that has ended: its exit code, how it stands, where it is kept."""
+    """A run that has ended: its exit code, how it stands, where it is kept, what is ready to show it."""
 
     code: int
     standings: Standings
     folder: RunFolder
+    ahead: Ahead
 
 
 def run(order: Order, disk: Disk = DISK) -> int:
@@ -61,7 +63,7 @@ def run(order: Order, disk: Disk = DISK) -> int:
     if begun:
         return go_on(_continued(begun, order), disk)
     ended = begin(order, settings, job, spec, disk)
-    _summarise(ended.standings, ended.folder, order.show)
+    _summarise(ended.standings, ended.folder, order.show, ended.ahead)
     return ended.code
 
 
@@ -156,10 +158,10 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             design=design_hash(plan.spec),
             speed=_speed(plan.spec, order.speed, rehearsal=rehearsal),
         )
-        standings = Standings()
+        standings, ahead = Standings(), Ahead()
         means = _Means(plan, executor, queue, kept, folder, budget)
-        code = await _carried_out(means, opening, standings, order)
-    return Ended(code, standings, folder)
+        code = await _carried_out(means, opening, standings, order, ahead)
+    return Ended(code, standings, folder, ahead)
 
 
 async def _go_on(continuation: Continuation, settings: Settings, folder: RunFolder, disk: Disk) -> int:
@@ -173,7 +175,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         if past.finished and not continuation.again and not any(pending(past, e.id) for e in plan.executions()):
             _write_results(folder, plan, continuation.output)
             paper.say([f"nothing is pending in run {folder.run_id}"], sys.stderr)
-            _summarise(past, folder, continuation.show)
+            _summarise(past, folder, continuation.show, Ahead())
             return _code(past)
         executor = await _prepared(
             stack,
@@ -211,8 +213,9 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             again=continuation.again,
             speed=_speed(plan.spec, continuation.speed, rehearsal=began.rehearsal),
         )
-        code = await _carried_out(_Means(plan, executor, queue, kept, folder, budget), opening, past, continuation)
-    _summarise(past, folder, continuation.show)
+        means, ahead = _Means(plan, executor, queue, kept, folder, budget), Ahead()
+        code = await _carried_out(means, opening, past, continuation, ahead)
+    _summarise(past, folder, continuation.show, ahead)
     return code
 
 
@@ -297,13 +300,14 @@ async def _carried_out(
     opening: ev.RunStarted | ev.RunResumed,
     standings: Standings,
     asked: Order | Continuation,
+    ahead: Ahead,
 ) -> int:
     """Conduct the run and write its results, listening to signals all the while; gives the exit code."""
     stop = Stop(opening.run_id, standings)
     with stop.caught():
         try:
             async with wiring.display(asked.show) as display, AsyncExitStack() as stack:
-                recorder = conduct.Recorder(means.journal, standings, [display])
+                recorder = conduct.Recorder(means.journal, standings, [display, ahead])
                 if means.queue is not None:
                     recorder.add(means.queue)
                     await stack.enter_async_context(means.queue.open(recorder.emit, standings))
@@ -345,6 +349,9 @@ def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
         folder.copy_results(output)
 
 
-def _summarise(standings: Standings, folder: RunFolder, show: Show) -> None:
-    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout, read=True)
+def _summarise(standings: Standings, folder: RunFolder, show: Show, ahead: Ahead) -> None:
+    reader = ahead.reader()
+    from beacon_cli.operations import looking, noting  # loaded by now, or not needed for a start
+
+    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout, read=True, reader=reader)
     noting.note(standings, os.environ)

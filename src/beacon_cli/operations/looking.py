@@ -22,7 +22,7 @@ from beacon_cli.results import Standings
 from beacon_cli.runs import RunFolder, Runs, RunState, Summary
 
 if TYPE_CHECKING:
-    from beacon_cli.evidence.readings import Kind
+    from beacon_cli.evidence.readings import Kind, Reader
     from beacon_cli.timings.shares import Shares
 
 
@@ -64,11 +64,16 @@ def run(name: str, *, as_json: bool) -> None:
     summarise(recovered.standings, folder, sys.stdout)
 
 
-def summarise(standings: Standings, folder: RunFolder, stream: IO[str], *, read: bool = False) -> None:
-    """The end of a run in one picture, and where to go from there; with `read`, how its answers read as well."""
+def summarise(
+    standings: Standings, folder: RunFolder, stream: IO[str], *, read: bool = False, reader: Reader | None = None
+) -> None:
+    """The end of a run in one picture, and where to go from there; with `read`, how its answers read as well.
+
+    `reader` is what reads them, if it is there already.
+    """
     hints = _hints(folder.summary())
     some = read and standings.total("succeeded") > 0
-    counts = _readings(standings, folder) if some else {}
+    counts = _readings(standings, folder, reader) if some else {}
     shares = _shares(folder) if some else None
     paper.show(
         lambda width: summary.summary(
@@ -84,17 +89,22 @@ def _shares(folder: RunFolder) -> Shares:
     return timing.timed(folder).shares
 
 
-def _readings(standings: Standings, folder: RunFolder) -> dict[tuple[str, str], Counter[Kind]]:
-    """How the answers read, by region and model. Patterns that are wrong are said to be so; the run has ended."""
+def _readings(
+    standings: Standings, folder: RunFolder, reader: Reader | None
+) -> dict[tuple[str, str], Counter[Kind]]:
+    """How the answers in the results read, by region and model.
+
+    Patterns that are wrong are said to be so; the run has ended.
+    """
     if standings.run is None:
         return {}
     try:
-        reader = wiring.reader(wiring.settings())
+        reader = reader or wiring.reader(wiring.settings())
     except SpecError as error:
         paper.tell([f"beacon: the answers were not read: {fault}" for fault in error.faults])
         return {}
     counts: dict[tuple[str, str], Counter[Kind]] = {}
-    for row in replay.result_rows(folder.journal, Plan(standings.run.spec).executions()):
+    for row in folder.rows():
         counts.setdefault((row["region"], row["model"]), Counter())[reader.read_row(row).kind] += 1
     return counts
 
