@@ -47,3 +47,15 @@ def test_what_holds_no_key_is_left_as_it_is(body: bytes, key: str) -> None:
 def test_a_short_key_is_a_word_like_others(key: str, body: str) -> None:
     """What is too short to be a key is left in answers."""
     assert Secrets([key]).out_of((body + key).encode()) == (body + key).encode()
+
+
+def test_what_an_escape_ends_with_is_no_part_of_a_key() -> None:
+    """A key that follows a character written as an escape is taken out, and the escape is left whole."""
+    key = "00000000"
+    body = f'"\\u0210{key}"'.encode()
+    assert json.loads(Secrets([key]).out_of(body)).startswith("\u0210")
+
+
+def test_a_backslash_in_plain_text_hides_no_key() -> None:
+    """In what is no JSON a backslash before the key is a character like others."""
+    assert b"never-4711" not in Secrets(["never-4711"]).out_of(b"C:\\never-4711")

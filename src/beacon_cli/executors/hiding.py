@@ -46,11 +46,14 @@ class _Form:
         self._plain = value.encode()
         own = rb'|["\\]' if set(value) & {'"', "\\"} else b""
         self._escape = re.compile(rb"\\(?:/|u00[2-7]" + own + rb")")
-        self._any = re.compile(b"".join(_written(letter) for letter in self._plain))
+        whole = b"".join(_written(letter) for letter in self._plain)
+        # Other escapes are stepped over whole: what begins within one is not this secret.
+        self._any = re.compile(b"(" + whole + rb")|\\(?:u[0-9A-Fa-f]{4}|[\"\\/bfnrt])")
 
     def out_of(self, body: bytes) -> bytes:
         if self._plain in body or self._escape.search(body):
-            return self._any.sub(MASK.encode(), body)
+            body = self._any.sub(lambda match: MASK.encode() if match[1] else match[0], body)
+            return body.replace(self._plain, MASK.encode())  # in what is no JSON a backslash may stand before it
         return body
 
 
