@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -266,23 +265,24 @@ def spent(side: str, work: Work, url: str) -> Spent:
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         mine = {"BEACON_HOME": str(folder / "state"), "PROMPTFOO_CONFIG_DIR": str(folder / "promptfoo")}
         seen(url)
+        took = folder / "took.json"
         with (folder / "output").open("w+", encoding="utf-8") as output:
-            began = time.perf_counter()
-            with subprocess.Popen(
-                command, env={**kept, **quiet(), **mine}, cwd=folder, stdout=output, stderr=output
-            ) as process:
-                _, status, usage = os.wait4(process.pid, 0)
-                wall = time.perf_counter() - began
-                process.returncode = os.waitstatus_to_exitcode(status)
+            subprocess.run(
+                [sys.executable, script("measured"), str(took), *command],
+                env={**kept, **quiet(), **mine},
+                cwd=folder,
+                stdout=output,
+                stderr=output,
+                check=True,
+            )
             output.seek(0)
             told = output.read()[-2_000:]
+        wall, cpu, memory, code = json.loads(took.read_text(encoding="utf-8"))
     requests, peak = seen(url)
-    if process.returncode or requests < work.requests:
-        raise RuntimeError(
-            f"{side}: {requests} of {work.requests} requests, left with {process.returncode}: {told}"
-        )
+    if code or requests < work.requests:
+        raise RuntimeError(f"{side}: {requests} of {work.requests} requests, left with {code}: {told}")
     scale = 1024 if platform.system() == "Linux" else 1024 * 1024
-    return Spent(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale, requests, peak)
+    return Spent(wall, cpu, memory / scale, requests, peak)
 
 
 def patiently(side: str, work: Work, url: str, tries: int = 3) -> Spent:
