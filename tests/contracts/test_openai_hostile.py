@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import json
 import tracemalloc
+import urllib.error
+import urllib.request
 import zlib
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +18,7 @@ from tests.contracts.executing import LLAMA, US, Book, asking, failed
 from tests.support.endpoint import Asked, Reply, answer, in_turn, plain, raw, serving
 from tests.support.openai import KEY, opened, outcome
 
+from beacon_cli.emulator import endpoint as emulated
 from beacon_cli.errors import StartError
 from beacon_cli.executors import completions
 from beacon_cli.executors.openai import OpenaiExecutor
@@ -351,3 +354,14 @@ def test_a_failure_is_not_made_of_a_huge_wait() -> None:
     said = completions.of_status(404, b"", {"retry-after": "9"}, NOW)
     assert isinstance(said, Failed)
     assert said.retry_after is None
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff", b"[]", b'{"model": "m", "messages": 5}'])
+def test_our_own_endpoint_refuses_what_is_no_request(body: bytes) -> None:
+    """The endpoint of a rehearsal answers 400 to whatever it cannot understand, and stays up."""
+    with emulated.running(emulated.Endpoint(speed=1000.0)) as url:
+        request = urllib.request.Request(f"{url}/us/v1/chat/completions", data=body)  # noqa: S310 - our own server
+        with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):  # noqa: S310
+            pass
+        assert refused.value.code == 400
+        refused.value.close()
