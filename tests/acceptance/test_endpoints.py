@@ -131,7 +131,8 @@ async def test_a_key_leaves_by_no_way_out(office: Office, reply: Reply, code: in
 async def test_a_fault_of_beacon_itself_shows_no_key(office: Office) -> None:
     """A traceback names code, never values."""
     async with serving(answer()) as server:
-        done = await office(server.url, "--debug", "run", SSL_CERT_FILE="/nowhere/at.all", SOME_KEY=KEY)
+        secure = server.url.replace("http://", "https://")
+        done = await office(secure, "--debug", "run", SSL_CERT_FILE="/nowhere/at.all", SOME_KEY=KEY)
         bad = await office(server.url, "--debug", "run", SOME_KEY=f"{KEY}\u00fc")
     assert done.returncode == bad.returncode == 5
     assert "SSL_CERT_FILE" in done.stderr

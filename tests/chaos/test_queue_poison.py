@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from tests.support.chaos import Told, ended, stop, until
 from tests.support.contest import Contest
@@ -26,13 +24,11 @@ def test_a_poisonous_run_is_set_aside(contest: Contest, told: Told) -> None:
             until(lambda: contest.waiting("us") == ["next"], "the next one waits")
         stop(process)
         ended(process)
-    died = time.monotonic()
     refused = contest.beacon("resume", "poison", "--quiet")
     assert refused.code == 5, refused
     assert "set aside" in refused.err
     assert len(refused.err.splitlines()) == 1
     until(lambda: bool(contest.told("next", "region_started")), "the next one has its turn")
-    assert time.monotonic() - died < contest.lease * 1.2 + 3.0
     contest.finish("next")
     assert contest.store.set_aside() == {"poison": ("us",)}
     assert contest.beacon("queue", "release", "poison").code == 0

@@ -122,12 +122,14 @@ async def test_a_certificate_that_goes_bad_is_a_permanent_failure(authority: tru
 
 
 @pytest.mark.parametrize("content", [None, "not a certificate"])
-async def test_a_bundle_that_cannot_be_read_is_told(tmp_path: Path, content: str | None) -> None:
+async def test_a_bundle_that_cannot_be_read_is_told(
+    authority: trustme.CA, tmp_path: Path, content: str | None
+) -> None:
     """A bundle that is not there, or holds none, stops the start: the system's authorities do not stand in."""
     path = tmp_path / "ca.pem"
     if content:
         path.write_text(content)
-    async with serving(answer()) as server:
+    async with serving(answer(), identity(authority, "127.0.0.1")) as server:
         with pytest.raises(StartError, match=r"REQUESTS_CA_BUNDLE: .*cannot be read"):
             async with opened(server, environ={"REQUESTS_CA_BUNDLE": str(path)}):
                 pass

@@ -14,6 +14,7 @@ from beacon_cli.errors import StoreError
 from beacon_cli.leftovers import Leftovers
 from beacon_cli.model import Window
 from beacon_cli.queues import memory
+from beacon_cli.turns.windows import Windows
 
 LONG, SHORT = Window(seconds=300), Window(seconds=2)
 POOLS = tuple(f'{{"app": "us", "function": "m{n}"}}' for n in (1, 2, 3))
@@ -68,6 +69,23 @@ def test_a_window_is_on_disk_before_it_is_short(tmp_path: Path) -> None:
     assert building.known
     assert all(building.known)
     assert not building.cooled
+    assert kept.every() == ()
+
+
+def test_two_who_put_a_window_back_at_once_do_so_together(tmp_path: Path) -> None:
+    """A pool that one region's wait and another's find empty at the same moment is put back without a fault."""
+    kept = Leftovers(tmp_path)
+    building = Watched(kept)
+    windows = Windows(building, kept, run_id="a", is_over=lambda _: True, clock=lambda: 1.0)
+
+    async def main() -> None:
+        await windows.shorten(POOLS[0])
+        async with anyio.create_task_group() as group:
+            group.start_soon(windows.put_back, POOLS[0])
+            group.start_soon(windows.put_back, POOLS[0])
+
+    anyio.run(main, backend="asyncio")
+    assert building.rewarmed == [POOLS[0]] * 2
     assert kept.every() == ()
 
 

@@ -16,6 +16,7 @@ from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
 from beacon_cli.journal import MemoryJournal
 from beacon_cli.model import (
+    Deployed,
     ErrorKind,
     Execution,
     Failed,
@@ -102,6 +103,10 @@ class Building:
         self.rewarmed.append(pool)
         self.windows[pool] = window
         return True
+
+    async def deployed(self, _region: Region, _model: Model) -> Deployed | None:
+        """See `ports.Containers.deployed`: it does not say."""
+        return None
 
     async def wake(
         self,

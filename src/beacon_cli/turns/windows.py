@@ -79,9 +79,10 @@ class Windows:
 
     async def put_back(self, pool: str) -> None:
         """Make the window of a pool what it was, if this run has made it short."""
-        if pool in self._before and await self._containers.rewarm(pool, self._before[pool]):
+        before = self._before.get(pool)
+        if before is not None and await self._containers.rewarm(pool, before):
             await self._forget(pool)
-            del self._before[pool]
+            self._before.pop(pool, None)  # another task may have put it back meanwhile
 
     async def put_all_back(self) -> None:
         """Put back what is still short at the run's end, unless another run has made it short too."""

@@ -35,10 +35,10 @@ _GENTLE = 3.0
 _HARD = 1.5
 
 
-async def settled(call: Call, answer_bytes: int, *, read: Callable[[Any, int], Outcome] = outcome_of) -> Outcome:
+async def settled(call: Call, answer_bytes: int, *, read: Callable[[Any, int], Outcome] | None = None) -> Outcome:
     """Wait for a call that was placed, in windows; a lost connection is taken up again a few times.
 
-    `read` says what the value that it returned means.
+    `read` says what the value that it returned means: an answer, unless it is given.
     """
     pauses = iter(_PATIENCE)
     while True:
@@ -56,7 +56,7 @@ async def settled(call: Call, answer_bytes: int, *, read: Callable[[Any, int], O
                 return unsettled(outcome)
             await anyio.sleep(pause)
         else:
-            return read(returned, answer_bytes)
+            return (read or outcome_of)(returned, answer_bytes)
 
 
 async def collected(call: Call, answer_bytes: int) -> Outcome:
