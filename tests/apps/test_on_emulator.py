@@ -97,7 +97,7 @@ async def test_the_class_answers_what_beacon_asks(
         second = await executor.attempt(asking(text="What is the capital?", key="e2"), 3, Book().placed)
     assert isinstance(first, Succeeded)
     assert isinstance(second, Succeeded)
-    assert first.response
+    assert first.provenance["finish_reason"] in {"stop", "length"}, "random weights may also say nothing"
     assert (first.cold_start, second.cold_start) == (True, False)
     assert first.container == second.container
     about = first.provenance
