@@ -22,11 +22,13 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows what it can
     guards.install()
-    from beacon_cli.cli import app
+    from beacon_cli.cli import application
     from beacon_cli.cli.exits import exit_code
 
     try:
-        sys.exit(app(standalone_mode=False))  # Typer's own way to show errors trusts what was typed
+        sys.exit(
+            application(sys.argv[1:])(standalone_mode=False)
+        )  # Typer's own way to show errors trusts what was typed
     except Exception as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         sys.exit(exit_code(error, debug="--debug" in sys.argv))
 
