@@ -9,7 +9,7 @@ import time
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import msgspec
@@ -22,10 +22,9 @@ from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
-from beacon_cli.operations import budgeting, taking_turns
+from beacon_cli.operations import taking_turns
 from beacon_cli.operations.ahead import Ahead
-from beacon_cli.operations.budgeting import Budget
-from beacon_cli.operations.orders import Continuation, Order, retargeted
+from beacon_cli.operations.orders import Continuation, Order, Terms, retargeted
 from beacon_cli.operations.stopping import Stop
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
@@ -35,6 +34,9 @@ from beacon_cli.runs import RunFolder, Runs, RunState, make_folder, new_run_id
 from beacon_cli.settings import Settings
 from beacon_cli.turns.queueing import TicketQueue
 from beacon_cli.wiring import Show
+
+if TYPE_CHECKING:  # most runs have no budget, and what reckons one takes milliseconds
+    from beacon_cli.operations.budgeting import Budget
 
 FAILED = 3
 """The exit code of a run that ended and has not every answer."""
@@ -134,7 +136,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
         executor = await _prepared(
             stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
         )
-        budget, terms = await budgeting.budget(plan, executor, settings, order.terms, rehearsal=rehearsal)
+        budget, terms = await _budget(plan, executor, settings, order.terms, rehearsal=rehearsal)
         run_id = order.run_id or new_run_id(time.time(), random.random)
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
@@ -183,14 +185,14 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             rehearsal_speed=continuation.speed if began.rehearsal else None,
             output=continuation.output,
         )
-        budget, terms = await budgeting.budget(
+        budget, terms = await _budget(
             plan,
             executor,
             settings,
             continuation.terms,
             rehearsal=began.rehearsal,
-            past=replay.read(folder.journal),
-            standings=past,
+            journal=folder.journal,
+            past=past,
         )
         queue = await stack.enter_async_context(
             taking_turns.queue(
@@ -279,6 +281,32 @@ async def _prepared(
     executor = await stack.enter_async_context(wiring.executor(plan.spec, emulator=emulator))
     await executor.prepare(plan.cells())
     return executor
+
+
+async def _budget(
+    plan: Plan,
+    executor: Executor,
+    settings: Settings,
+    terms: Terms,
+    *,
+    rehearsal: bool,
+    journal: Path | None = None,
+    past: Standings | None = None,
+) -> tuple[Budget | None, Terms]:
+    """See `budgeting.budget`."""
+    if plan.spec.budget is None:
+        return None, terms
+    from beacon_cli.operations import budgeting
+
+    return await budgeting.budget(
+        plan,
+        executor,
+        settings,
+        terms,
+        rehearsal=rehearsal,
+        past=replay.read(journal) if journal else (),
+        standings=past,
+    )
 
 
 class _Means(NamedTuple):
