@@ -28,7 +28,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-
 from beacon_cli import events as ev
 from beacon_cli.replay import read
 
