@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -342,6 +343,7 @@ async def _carried_out(
                 if means.budget is not None:
                     recorder.add(means.budget)
                     means.budget.open(recorder.emit, stop.spent)
+                gc.freeze()  # what is there by now stays: no look for circles goes through it again
                 await conduct.conduct(
                     means.plan,
                     opening=opening,
