@@ -1,10 +1,12 @@
 """How long a job takes by how its containers are started, and how good the planner's forecast of it is.
 
-    python benchmarks/warmth.py ways [--seeds 20] [--speed 10] [--beside 2]
+    python benchmarks/warmth.py ways [--seeds 20] [--speed 1] [--beside 20]
     python benchmarks/warmth.py planner [--seeds 100]
 
 `ways` runs the installed `beacon` on an emulator in a process of its own, with the original system's timings: 3
 regions, 3 models, 8 questions, answers of 3 to 5 s, cold starts of 30 to 90 s. What it says comes from the ledger.
+Seeds run side by side in real time, since a run does little but wait: at ten times the speed each millisecond that a
+process waits for a core counts for ten.
 `planner` has the planner learn from ten runs and forecast a hundred others, which the engine carries out in
 virtual time with the emulator's own draws; the planner sees neither them nor their seeds.
 """
@@ -350,8 +352,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("ways", "planner"))
     parser.add_argument("--seeds", type=int)
-    parser.add_argument("--speed", type=float, default=10.0)
-    parser.add_argument("--beside", type=int, default=2)
+    parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument("--beside", type=int, default=20)
     given = parser.parse_args()
     if given.what == "ways":
         ways(given.seeds or 20, given.speed, given.beside)
