@@ -6,9 +6,10 @@
 `ways` runs the installed `beacon` on an emulator in a process of its own, with the original system's timings: 3
 regions, 3 models, 8 questions, answers of 3 to 5 s, cold starts of 30 to 90 s. What it says comes from the ledger.
 Seeds run side by side in real time, since a run does little but wait: at ten times the speed each millisecond that
-a process waits for a core counts for ten. `planner` has the planner learn from ten runs and forecast a hundred
-others, which the engine carries out in virtual time with the emulator's own draws; the planner sees neither them nor
-their seeds.
+a process waits for a core counts for ten.
+
+`planner` has the planner learn from ten runs and forecast a hundred others, which the engine carries out in virtual
+time with the emulator's own draws; the planner sees neither them nor their seeds.
 """
 
 from __future__ import annotations

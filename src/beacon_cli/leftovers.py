@@ -18,6 +18,7 @@ from beacon_cli import locks
 from beacon_cli.disk import DISK, Disk, explained, sync_folder, write_file
 from beacon_cli.errors import StoreError
 from beacon_cli.model import Window
+from beacon_cli.priming import prime
 
 _SUFFIX = ".json"
 _DIGEST = 16
@@ -34,6 +35,9 @@ class Leftover(msgspec.Struct, frozen=True, kw_only=True):
     now: Window
     run_id: str
     at: float
+
+
+prime(Leftover)
 
 
 class Leftovers:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from beacon_cli.priming import prime
+
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 
@@ -86,6 +88,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime | None = None
     gpus: Gpus = Gpus()
     set_aside: dict[str, tuple[str, ...]] = {}
+
+
+prime(Status)
 
 
 def read(record: Any) -> Status:

@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from beacon_cli.priming import prime
+
 POISON = 3
 """So many holders in a row, with nothing done between, a run may lose in a region: then it is set aside there."""
 
@@ -328,3 +330,6 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     token: int = 0
     detail: str = ""
     caps: Caps | None = None
+
+
+prime(Caps, Ticket, Warm, Waiting, Order, FailedExecution, LogEntry)

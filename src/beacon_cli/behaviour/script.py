@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from beacon_cli.behaviour.timing import Asked, draw
+from beacon_cli.priming import prime
 
 
 class Effect(StrEnum):
@@ -80,6 +81,9 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The ordered failures; the first rule that hits a call decides over it."""
 
     rules: tuple[Rule, ...] = ()
+
+
+prime(Script)
 
 
 def load(text: str | bytes) -> Script:

@@ -12,6 +12,7 @@ import msgspec
 from beacon_cli.evidence.languages import LANGUAGES
 from beacon_cli.evidence.readings import Kind, Reader
 from beacon_cli.evidence.shares import wilson
+from beacon_cli.priming import prime
 
 ALL = "all"
 """The five languages together."""
@@ -58,6 +59,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     answers: int
     accuracy: tuple[Accuracy, ...]
+
+
+prime(Measured)
 
 
 def measure(sample: Iterable[Labelled], reader: Reader) -> Measured:

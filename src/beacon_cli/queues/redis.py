@@ -22,6 +22,7 @@ import msgspec
 from beacon_cli import granting
 from beacon_cli.errors import QueueError
 from beacon_cli.names import quoted
+from beacon_cli.priming import prime
 from beacon_cli.queues import logbook, usage
 from beacon_cli.queues.link import PATIENCE, Link, Script
 from beacon_cli.queues.tables import KEPT_SERVICES, Tally
@@ -117,6 +118,9 @@ class _Rest(msgspec.Struct, frozen=True):
         """When each ticket expires; its record has the time as of its last change."""
         by_turns = (zip(each[::2], each[1::2], strict=True) for each in self.times)
         return {int(number): float(time) for each in by_turns for number, time in each}
+
+
+prime(_Rest)
 
 
 def _snapshot(answer: list[bytes]) -> Snapshot:

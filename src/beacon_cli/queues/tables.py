@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from beacon_cli.priming import prime
 from beacon_cli.tickets import Caps, FailedExecution, HowEnded, LogEntry, Part, Service, Ticket, Warm
 
 KEPT_SERVICES = 100
@@ -36,6 +37,9 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
             failed_executions=self.failed_executions + part.failed,
             services=services if asked else self.services,
         )
+
+
+prime(Tally)
 
 
 class Tables(Protocol):

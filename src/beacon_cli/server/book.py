@@ -14,6 +14,7 @@ import msgspec
 
 from beacon_cli.disk import DISK, Disk, explained, write_file
 from beacon_cli.errors import StoreError, UsageError
+from beacon_cli.priming import prime
 from beacon_cli.runs import check_run_id
 from beacon_cli.tickets import Priority
 
@@ -61,6 +62,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def is_open(self) -> bool:
         """Whether it goes on."""
         return self.stage in OPEN
+
+
+prime(Entry)
 
 
 class Book:

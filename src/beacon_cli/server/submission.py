@@ -16,6 +16,7 @@ from beacon_cli import wiring
 from beacon_cli.errors import Fault, SpecError
 from beacon_cli.model import Spec
 from beacon_cli.names import printable
+from beacon_cli.priming import prime
 from beacon_cli.settings import Settings
 
 JSON = "application/json"
@@ -46,6 +47,9 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     executor: str = "default"
+
+
+prime(Inference)
 
 
 class Posted(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from modal.config import config
 from beacon_cli import templates
 from beacon_cli.executors.modal.bridge import theirs
 from beacon_cli.model import JsonObject, ModalTarget, Model, Region
+from beacon_cli.priming import prime
 
 Handle: TypeAlias = "modal.Function[Any, Any, Any]"
 
@@ -80,6 +81,9 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def called(self) -> str:
         """What is called within the app, for people to read."""
         return self.function if self.function is not None else f"{self.cls}.{self.method}"
+
+
+prime(Pool)
 
 
 def _is_sound(pool: Pool) -> bool:
