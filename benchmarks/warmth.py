@@ -8,8 +8,8 @@ regions, 3 models, 8 questions, answers of 3 to 5 s, cold starts of 30 to 90 s. 
 Seeds run side by side in real time, since a run does little but wait: at ten times the speed each millisecond that
 a process waits for a core counts for ten.
 
-`planner` has the planner learn from ten runs and forecast a hundred others, which the engine carries out in virtual
-time with the emulator's own draws; the planner sees neither them nor their seeds.
+`planner` has the planner learn from ten runs and forecast a hundred others, which the engine carries out in
+virtual time with the emulator's own draws; the planner sees neither them nor their seeds.
 """
 
 from __future__ import annotations
