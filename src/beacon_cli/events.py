@@ -34,7 +34,8 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     target, which must match when the run is resumed, `design` that of what will be asked of the answers (empty in
     journals of before there was one). `job_file` is where the job came from, with `selection`
     the part of it that was asked for: so a resumed run can tell what changed since. `speed` is how many times
-    faster than life the provider was played, 1 for a real one (None in journals of before it was kept).
+    faster than life the provider was played, 1 for a real one (None in journals of before it was kept). With
+    `keep_warm` a container of each model lived while its region had its turn.
     """
 
     run_id: str
@@ -47,6 +48,7 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     selection: Selection = Selection()
     design: str = ""
     speed: float | None = None
+    keep_warm: bool = False
     schema: int = SCHEMA
 
 
@@ -54,7 +56,7 @@ class RunResumed(_Event, frozen=True, kw_only=True):
     """The run goes on in another process, with what is pending.
 
     `spec` and `planned` are as they are now: an amended job has more. With `again` what failed or was skipped
-    is asked again too. `speed` is that of this process; see `RunStarted`.
+    is asked again too. `speed` and `keep_warm` are those of this process; see `RunStarted`.
     """
 
     run_id: str
@@ -63,6 +65,7 @@ class RunResumed(_Event, frozen=True, kw_only=True):
     beacon: str
     again: bool = False
     speed: float | None = None
+    keep_warm: bool = False
     schema: int = SCHEMA
 
 

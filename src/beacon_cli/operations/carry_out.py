@@ -157,6 +157,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             selection=order.selection,
             design=design_hash(plan.spec),
             speed=_speed(plan.spec, order.speed, rehearsal=rehearsal),
+            keep_warm=terms.keep_warm,
         )
         standings, ahead = Standings(), Ahead()
         means = _Means(plan, executor, queue, kept, folder, budget)
@@ -212,6 +213,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             beacon=__version__,
             again=continuation.again,
             speed=_speed(plan.spec, continuation.speed, rehearsal=began.rehearsal),
+            keep_warm=terms.keep_warm,
         )
         means, ahead = _Means(plan, executor, queue, kept, folder, budget), Ahead()
         code = await _carried_out(means, opening, past, continuation, ahead)

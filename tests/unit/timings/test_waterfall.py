@@ -215,7 +215,7 @@ def test_a_woken_container_is_a_sample_and_no_answer() -> None:
         history.add(sample)
         metrics.add(sample)
         habits.add(sample)
-        costs.add(None, sample)
+        costs.add(sample)
     habits.close()
     assert (history.n, history.start(FIRST.region.id, FIRST.model.id).quantile(0.5)) == (1, 50.0)
     group = metrics.all
