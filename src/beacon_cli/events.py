@@ -35,7 +35,8 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     journals of before there was one). `job_file` is where the job came from, with `selection`
     the part of it that was asked for: so a resumed run can tell what changed since. `speed` is how many times
     faster than life the provider was played, 1 for a real one (None in journals of before it was kept). With
-    `keep_warm` a container of each model lived while its region had its turn.
+    `keep_warm` a container of each model lived while its region had its turn. `emulator`: a rehearsal on one that
+    was started by itself, and outlives the run.
     """
 
     run_id: str
@@ -49,7 +50,13 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     design: str = ""
     speed: float | None = None
     keep_warm: bool = False
+    emulator: bool = False
     schema: int = SCHEMA
+
+    @property
+    def ends_its_provider(self) -> bool:
+        """Whether the provider is played for each process of the run anew, and ends with it."""
+        return self.rehearsal and not self.emulator
 
 
 class RunResumed(_Event, frozen=True, kw_only=True):

@@ -9,8 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -177,6 +179,32 @@ def emulated(
     names = {str(fill(target.app, cell_values(region, model))): region.id for region, model in cells}
     with server.running(Workspace(speed=speed), apps=deployment.apps_for(names)) as address:
         yield Emulated(url=address.url, token=(address.token_id, address.token_secret))
+
+
+def played(spec: Spec) -> float | None:
+    """How many times faster than life Modal is played, where the environment leads to an emulator; else None.
+
+    Raises:
+        UsageError: it says how fast the emulator is, and leads elsewhere, or says no speed.
+    """
+    text, url = os.environ.get(_SPEED, ""), os.environ.get("MODAL_SERVER_URL", "")
+    if not text or not isinstance(spec.target, ModalTarget):
+        return None
+    if urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise UsageError(
+            f"{_SPEED} is set, and MODAL_SERVER_URL leads to no emulator on this machine: unset the one, or export"
+            " both as `beacon emulator` prints them"
+        )
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1.0
+    if not 0 < speed < inf:
+        raise UsageError(f"{_SPEED} must be how many times faster than life the emulator is, not {quoted(text)}")
+    return speed
+
+
+_SPEED = "BEACON_EMULATOR_SPEED"
 
 
 def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextManager[Executor]:

@@ -125,11 +125,12 @@ def _unfinished(runs: Runs, order: Order, spec: Spec) -> str | None:
 
 
 def _is_rehearsal(order: Order, spec: Spec) -> bool:
-    return order.rehearse or isinstance(spec.target, SimulatedTarget)
+    return order.rehearse or isinstance(spec.target, SimulatedTarget) or wiring.played(spec) is not None
 
 
 async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> Ended:
     rehearsal = _is_rehearsal(order, plan.spec)
+    played = None if order.rehearse else wiring.played(plan.spec)
     async with AsyncExitStack() as stack:
         executor = await _prepared(
             stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
@@ -138,7 +139,8 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
         run_id = order.run_id or new_run_id(time.time(), random.random)
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
-        taken = taking_turns.queue(run_id, plan, executor, settings, rehearsal=rehearsal, terms=terms)
+        alone = rehearsal and played is None
+        taken = taking_turns.queue(run_id, plan, executor, settings, rehearsal=alone, terms=terms)
         try:
             queue = await stack.enter_async_context(taken)
         except BaseException:
@@ -156,8 +158,9 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             job_file=str(order.job.absolute()) if order.job.name else "",
             selection=order.selection,
             design=design_hash(plan.spec),
-            speed=_speed(plan.spec, order.speed, rehearsal=rehearsal),
+            speed=_speed(plan.spec, played or order.speed, rehearsal=rehearsal),
             keep_warm=terms.keep_warm,
+            emulator=played is not None,
         )
         standings, ahead = Standings(), Ahead()
         means = _Means(plan, executor, queue, kept, folder, budget)
@@ -173,6 +176,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         present = _present_spec(began, settings, amend=continuation.amend)
         last = past.run.spec.budget if past.run else None
         plan = Plan(_budgeted(present, continuation.terms.max_cost or last))
+        played = _played_still(began, plan.spec)
         if past.finished and not continuation.again and not any(pending(past, e.id) for e in plan.executions()):
             _write_results(folder, plan, continuation.output)
             paper.say([f"nothing is pending in run {folder.run_id}"], sys.stderr)
@@ -181,7 +185,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         executor = await _prepared(
             stack,
             plan,
-            rehearsal_speed=continuation.speed if began.rehearsal else None,
+            rehearsal_speed=continuation.speed if began.ends_its_provider else None,
             output=continuation.output,
         )
         budget, terms = await budgeting.budget(
@@ -199,7 +203,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
                 plan,
                 executor,
                 settings,
-                rehearsal=began.rehearsal,
+                rehearsal=began.ends_its_provider,
                 terms=terms,
                 pending=_pending(plan, past, again=continuation.again),
             )
@@ -212,7 +216,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             planned=plan.planned,
             beacon=__version__,
             again=continuation.again,
-            speed=_speed(plan.spec, continuation.speed, rehearsal=began.rehearsal),
+            speed=_speed(plan.spec, played or continuation.speed, rehearsal=began.rehearsal),
             keep_warm=terms.keep_warm,
         )
         means, ahead = _Means(plan, executor, queue, kept, folder, budget), Ahead()
@@ -231,6 +235,28 @@ def _speed(spec: Spec, asked: float, *, rehearsal: bool) -> float:
     if isinstance(spec.target, SimulatedTarget):
         return spec.target.speed
     return asked if rehearsal else 1.0
+
+
+def _played_still(began: ev.RunStarted, spec: Spec) -> float | None:
+    """How fast the emulator is on which the run goes on that it began on, if it was one that outlives it.
+
+    Raises:
+        UsageError: a rehearsal would go on for real, or the other way round.
+    """
+    if began.ends_its_provider:
+        return None
+    played = wiring.played(spec)
+    if began.emulator and played is None:
+        raise UsageError(
+            f"run {began.run_id} was a rehearsal on an emulator that was started by itself: export the variables"
+            " that `beacon emulator` prints, or begin a new run"
+        )
+    if not began.emulator and played is not None:
+        raise UsageError(
+            f"run {began.run_id} is real, and the environment leads to an emulator: unset the variables that"
+            " `beacon emulator` printed"
+        )
+    return played
 
 
 def _pending(plan: Plan, past: Standings, *, again: bool) -> dict[str, int]:

@@ -111,7 +111,7 @@ class Losses:
         for call in calls:
             yield self._at_most(call, self.latest if self.is_played_anew else event.at)
         if isinstance(event, ev.RunStarted):
-            self.is_played_anew = event.rehearsal
+            self.is_played_anew = event.ends_its_provider
         self._limit = event.spec.limits.timeout
         self._speed = speed_of(event) or 1.0
 
