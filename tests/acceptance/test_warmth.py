@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -187,6 +188,31 @@ def test_what_a_crash_kept_warm_is_put_back(
     assert cooled.stdout.count("its window is 120 s again") == 2
     assert {record["min_containers"] for record in seen(ledger, "scaled")[-2:]} == {0}
     assert office("cool").stdout == "no window is changed: nothing to put back\n"
+
+
+def test_a_run_that_is_stopped_at_once_says_what_it_leaves_kept(
+    office: Office, job: Path, environment: dict[str, str], variables: Mapping[str, str]
+) -> None:
+    """The second signal leaves containers kept warm: that they cost money is said, and what ends it."""
+    command = [str(BEACON), "run", str(job), "--region", "us", "--keep-warm", "--json", "-q"]
+    with subprocess.Popen(
+        command,
+        env={**environment, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=job.parent,
+    ) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        next(line for line in run.stdout if '"warming"' in line)
+        run.send_signal(signal.SIGSTOP)  # both are there when it goes on: the first has no time to do its work
+        run.send_signal(signal.SIGINT)
+        run.send_signal(signal.SIGTERM)
+        run.send_signal(signal.SIGCONT)
+        said = run.stderr.read()
+    assert "the windows of 2 pools were changed and are not put back" in said
+    assert office("cool").stdout.count("its window is 120 s again") == 2
 
 
 def test_a_run_keeps_its_containers_for_its_turn_alone(office: Office, job: Path, ledger: Path) -> None:

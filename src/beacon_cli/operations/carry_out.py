@@ -26,7 +26,7 @@ from beacon_cli.operations import budgeting, taking_turns
 from beacon_cli.operations.ahead import Ahead
 from beacon_cli.operations.budgeting import Budget
 from beacon_cli.operations.orders import Continuation, Order, retargeted
-from beacon_cli.operations.stopping import Stop
+from beacon_cli.operations.stopping import Stop, not_put_back
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
 from beacon_cli.queues.open import OpenQueue
@@ -331,14 +331,15 @@ async def _carried_out(
     ahead: Ahead,
 ) -> int:
     """Conduct the run and write its results, listening to signals all the while; gives the exit code."""
-    stop = Stop(opening.run_id, standings)
+    queue = means.queue
+    stop = Stop(opening.run_id, standings, lambda: queue.changed if queue else 0)
     with stop.caught():
         try:
             async with wiring.display(asked.show) as display, AsyncExitStack() as stack:
                 recorder = conduct.Recorder(means.journal, standings, [display, ahead])
-                if means.queue is not None:
-                    recorder.add(means.queue)
-                    await stack.enter_async_context(means.queue.open(recorder.emit, standings))
+                if queue is not None:
+                    recorder.add(queue)
+                    await stack.enter_async_context(queue.open(recorder.emit, standings))
                 if means.budget is not None:
                     recorder.add(means.budget)
                     means.budget.open(recorder.emit, stop.spent)
@@ -346,7 +347,7 @@ async def _carried_out(
                     means.plan,
                     opening=opening,
                     recorder=recorder,
-                    queue=means.queue or OpenQueue(),
+                    queue=queue or OpenQueue(),
                     executor=means.executor,
                     stops=stop.wishes(),
                     clock=time.time,
@@ -355,6 +356,8 @@ async def _carried_out(
             _write_results(means.folder, means.plan, asked.output)
         except* StoreError as group:
             raise _resumable(group, opening.run_id, standings) from None
+        finally:
+            paper.tell(not_put_back(queue.changed if queue else 0))
     return stop.exit_code if standings.interrupted else _code(standings)
 
 
