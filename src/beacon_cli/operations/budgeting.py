@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 import anyio
 import msgspec
 
+from beacon_cli import __version__, wiring
 from beacon_cli import events as ev
-from beacon_cli import wiring
 from beacon_cli.display import paper
 from beacon_cli.errors import BudgetReached, StartError
 from beacon_cli.model import ModalTarget
@@ -120,6 +120,8 @@ async def budget(
     purse = Purse(limit, await _tariff(plan, executor, wiring.rates(settings), history, keep=terms.keep_warm))
     for event in past:
         purse.apply(event)
+    if standings is not None:  # what a crash cut off counts before it is asked what fits
+        purse.apply(ev.RunResumed(at=time.time(), run_id="", spec=plan.spec, planned={}, beacon=__version__))
     left = _left(plan, standings or Standings())
     prices = [purse.price(cell, time.time()) for cell in left]
     if left and not any(map(purse.fits, prices)):

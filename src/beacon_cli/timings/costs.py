@@ -75,6 +75,8 @@ class Costs:
         self.usages: defaultdict[Key, Usage] = defaultdict(Usage)
         self._containers: dict[str, _Container] = {}
         self._gone: list[_Container] = []
+        self._left: list[tuple[str, str]] = []
+        """The models whose containers were left behind unnamed."""
         self._gpus: dict[tuple[str, str], str] = {}
         self._kept: dict[str, float] = {}
         """The regions whose containers are kept warm, and since when."""
@@ -120,7 +122,10 @@ class Costs:
     def lose(self, lost: Lost) -> None:
         """Take one more call without an answer into account."""
         cell = (lost.region, lost.model)
-        self.usages[Key(*cell, self._gpus.get(cell, ""))].failed += lost.seconds
+        key = Key(*cell, self._gpus.get(cell, ""))
+        self.usages[key].failed += lost.seconds
+        if lost.is_left:
+            self._left.append(cell)
 
     def _answered(self, key: Key, sample: Sample) -> None:
         usage, claims = self.usages[key], sample.claims
@@ -165,6 +170,8 @@ class Costs:
         found = defaultdict[Key, float](float)
         for container in (*self._gone, *self._containers.values()):
             found[container.key] += max(window, container.kept)
+        for cell in self._left:
+            found[Key(*cell, self._gpus.get(cell, ""))] += window
         named = {(key.region, key.model) for key in found}
         for key, usage in self.usages.items():
             if (usage.failed or usage.unnamed) and (key.region, key.model) not in named:

@@ -15,11 +15,15 @@ from beacon_cli.timings.waterfall import speed_of
 
 
 class Lost(NamedTuple):
-    """The provider's seconds that a call took at most which gave no answer."""
+    """The provider's seconds that a call took at most which gave no answer.
+
+    `is_left`: its process died, and its container may stand idle for its window, whoever asks the model next.
+    """
 
     region: str
     model: str
     seconds: float
+    is_left: bool = False
 
 
 class _Call(NamedTuple):
@@ -85,7 +89,7 @@ class Losses:
                 # One that is begun again without an end was in flight when its process died, and is gone.
                 gone = self._ended(key, event.at, only_placed=True)
                 self._attempts[key] = _Call(event.region, event.model, event.at)
-                return gone
+                return tuple(each._replace(is_left=True) for each in gone)
             case ev.AttemptHeld(execution=key) if key in self._attempts:
                 self._attempts[key] = self._attempts[key]._replace(since=event.at)
             case ev.CallPlaced(execution=key) if key in self._attempts:
@@ -109,7 +113,10 @@ class Losses:
             calls += [call for call in self._attempts.values() if call.is_placed]
             self._attempts.clear()
         for call in calls:
-            yield self._at_most(call, self.latest if self.is_played_anew else event.at)
+            if self.is_played_anew:
+                yield self._at_most(call, self.latest)
+            else:
+                yield self._at_most(call, event.at)._replace(is_left=True)
         if isinstance(event, ev.RunStarted):
             self.is_played_anew = event.ends_its_provider
         self._limit = event.spec.limits.timeout

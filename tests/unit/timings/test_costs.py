@@ -123,10 +123,13 @@ def test_what_gave_no_answer_takes_the_gpu_that_a_later_answer_names() -> None:
 
 
 def test_a_model_that_only_failed_may_have_left_a_container_idle() -> None:
-    """Where no answer names a container one is assumed: its window is within the most that may be paid."""
+    """Where no answer names a container one is assumed; what a crash left is another than the one that answers."""
     found = Costs()
     found.lose(Lost("eu", "m", 900.0))
     assert found.tail(300.0) == {Key("eu", "m", ""): 300.0}
+    found.lose(Lost("eu", "m", 40.0, is_left=True))
+    found.add(answer(1e6))
+    assert found.tail(300.0) == {KEY: 600.0}
     unnamed = costs(answer(1.0, container=None), answer(9.0, container=None))
     assert (unnamed.tail(300.0), unnamed.usages[KEY].unnamed) == ({KEY: 300.0}, 2)
 
