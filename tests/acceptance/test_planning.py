@@ -79,3 +79,11 @@ def test_a_budget_needs_prices(beacon: Beacon, office: Path) -> None:
     done = beacon("run", office, "--executor", "simulated", "--max-cost", "1")
     assert done.returncode == 5
     assert "unknown" in done.stderr
+
+
+@pytest.mark.parametrize("sum_", ["0", "-1", "nan", "inf", "1e99"])
+def test_a_budget_that_can_be_none_is_refused(beacon: Beacon, job: Path, sum_: str) -> None:
+    """Nothing, less than nothing, no number and a sum beyond all sense: refused before anything starts."""
+    refused = beacon("run", "--rehearse", "--max-cost", sum_, job)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--max-cost" in refused.stderr
