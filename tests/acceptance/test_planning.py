@@ -58,6 +58,7 @@ def test_a_budget_stops_a_run_and_a_higher_one_goes_on(beacon: Beacon, office: P
     done = beacon("run", office, "--rehearse", "--speed", "60", "--run-id", "poor", "--max-cost", "0.12")
     assert done.returncode == 7
     assert "budget of 0.12 USD reached" in done.stdout
+    assert "--max-cost USD" in done.stdout
     spent = json.loads(beacon("show", "poor", "--cost", "--window", "120", "--json").stdout)
     assert sum(each["usd_at_most"] for each in spent["usages"]) <= 0.12
     again = beacon("resume", "poor", "--speed", "60")

@@ -22,7 +22,7 @@ from beacon_cli.operations import histories
 from beacon_cli.operations.orders import Terms
 from beacon_cli.plan import Plan
 from beacon_cli.planning.courses import Cell
-from beacon_cli.planning.purses import Purse, Tariff
+from beacon_cli.planning.purses import Purse, Tariff, reached
 from beacon_cli.ports import Emit, Executor
 from beacon_cli.rates import Rates
 from beacon_cli.results import Standings, pending
@@ -85,7 +85,7 @@ class Budget:
                 prices = [purse.price(each, now) for each in self._waiting.values()]
                 if not self._is_over and purse.is_idle and not any(map(purse.fits, prices)):
                     self._is_over = True
-                    self._stop(f"budget of {purse.limit:.2f} USD reached")
+                    self._stop(reached(purse.limit))
                 await self._changed.wait()
         finally:
             del self._waiting[event.execution]

@@ -146,3 +146,8 @@ class Purse:
     def _price(self, key: Key) -> float:
         said = self._tariff.rates.per_second(key.gpu, key.region) if key.gpu else None
         return self._tariff.per_second[key.region, key.model] if said is None else said
+
+
+def reached(limit: float) -> str:
+    """Why a run ends whose budget, in USD, leaves nothing for another answer; so its journal has it."""
+    return f"budget of {limit:.2f} USD reached"
