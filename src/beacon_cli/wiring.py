@@ -18,7 +18,7 @@ import msgspec
 
 from beacon_cli import settings as configuration
 from beacon_cli.errors import Fault, SpecError, UsageError
-from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
+from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec, Version
 from beacon_cli.names import printable, quoted
 from beacon_cli.ports import Deployer, Display, Endpoints, Executor, Store
 from beacon_cli.rates import Rates, check, merged, read
@@ -247,6 +247,13 @@ def deployer() -> AbstractAsyncContextManager[Deployer]:
     from beacon_cli.executors.modal import deploying
 
     return deploying.deployer()
+
+
+async def version(app: str) -> Version | None:
+    """Which version of an app is deployed, with the account of this machine; None where Modal does not say."""
+    from beacon_cli.executors.modal import versions
+
+    return await versions.version(app)
 
 
 def store(allowed: Settings, *, rehearsal: bool) -> Store:

@@ -267,7 +267,9 @@ def test_doctor_says_that_all_is_well(office: Office, job: Path) -> None:
     found = json.loads(done.stdout)
     assert {each["grade"] for each in found} == {"ok"}
     about = {each["about"] for each in found}
-    assert about == {"state folder", "queue", "leftovers", "us m1", "us m2", "eu m1", "eu m2", "GPUs"}
+    cells = {"us m1", "us m2", "eu m1", "eu m2"}
+    assert about == {"state folder", "queue", "leftovers", "us app", "eu app", *cells, "GPUs"}
+    assert all("version" in each["said"] for each in found if each["about"].endswith("app"))
 
 
 def test_doctor_holds_the_apps_against_the_configuration(office: Office, job: Path, tmp_path: Path) -> None:
