@@ -4,7 +4,8 @@
                                       [--processes 50]
 
 Prints, in milliseconds: what taking a ticket and giving it back costs; how long after a turn is given back the
-next process has it, asking each 25 ms; and with so many tickets waiting, what a claim, a renewal, a snapshot cost.
+next process has it, asking as often as a run does; and with so many tickets waiting, what a claim, a renewal, a
+snapshot cost.
 With `--processes` alone: how much of a core so many processes use that wait for one turn, each as a run waits.
 """
 
@@ -34,7 +35,6 @@ from beacon_cli.tickets import Caps, Entered, Granted, HowEnded, Part, Request
 from beacon_cli.turns.renewal import Renewal
 from beacon_cli.turns.waiting import Wait
 
-POLL = 0.025
 DONE = Part(how=HowEnded.COMPLETED, succeeded=24, failed=0, seconds=60.0)
 AGO = 1000.0
 
@@ -99,11 +99,11 @@ def handing_over(open_store: Callable[[], Store], rounds: int) -> list[float]:
                         tokens.append(answer.token)
                         granted.set()
                         return
-                    time.sleep(POLL)
+                    time.sleep(other.poll_seconds)
 
             waiter = threading.Thread(target=wait, args=(second, number, granted, tokens))
             waiter.start()
-            time.sleep(POLL * (1 + number % 10 / 10))
+            time.sleep(other.poll_seconds * (1 + number % 10 / 10))
             store.leave(ticket, token, DONE, {})
             began = time.perf_counter()
             granted.wait()
@@ -173,9 +173,9 @@ class _Idle:
         """Nothing to do."""
 
 
-def wait_for_a_turn(path: Path, run: str) -> None:
+def wait_for_a_turn(where: str, run: str) -> None:
     """Wait as a run does, with a thread that renews, until somebody ends this process."""
-    store = sqlite.store(path)
+    store = redis.store(where) if "://" in where else sqlite.store(Path(where))
     renewal = Renewal(store, f"host:{run}", Caps().lease_seconds, clocks.ticking)
     renewal.start()
 
@@ -190,12 +190,12 @@ def wait_for_a_turn(path: Path, run: str) -> None:
     anyio.run(main)
 
 
-def crowd(path: Path, processes: int, seconds: float = 15.0) -> None:
+def crowd(where: str, store: Store, processes: int, seconds: float = 15.0) -> None:
     """How much of a core processes use that wait, once all of them do."""
-    with closing(sqlite.store(path)) as store:
+    with closing(store):
         store.agree(Caps())
         first, _ = turn(store, "first")
-        command = [sys.executable, __file__, "--wait", str(path), "--as"]
+        command = [sys.executable, __file__, "--wait", where, "--as"]
         waiting = [subprocess.Popen([*command, f"w{number}"]) for number in range(processes)]
         try:
             while store.snapshot(0).regions["us"].queue_size < processes:
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--stores", default="sqlite,redis")
     parser.add_argument("--processes", type=int, default=0)
-    parser.add_argument("--wait", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--wait", default="", help=argparse.SUPPRESS)
     parser.add_argument("--as", dest="run", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.wait:
@@ -236,16 +236,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name).resolve()
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-        if given.processes:
-            crowd(folder / "crowd.db", given.processes)
-            return
         if "sqlite" in given.stores:
             print("SQLite")
-            measure(lambda: sqlite.store(folder / "queue.db"), given.rounds, given.waiting)
+            path = folder / "queue.db"
+            if given.processes:
+                crowd(str(path), sqlite.store(path), given.processes)
+            else:
+                measure(lambda: sqlite.store(path), given.rounds, given.waiting)
         if "redis" in given.stores and shutil.which("redis-server"):
             print("Redis")
             with redis_server(folder) as url:
-                measure(in_redis(url), given.rounds, given.waiting)
+                opened = in_redis(url)
+                if given.processes:
+                    crowd(url, opened(), given.processes)
+                else:
+                    measure(opened, given.rounds, given.waiting)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer.main
 
-from beacon_cli.cli import app
+from beacon_cli.cli import application
 
 PAGE = Path(__file__).with_name("cli.md")
 
@@ -59,7 +59,7 @@ cancellation.
 
 def page() -> str:
     """The whole page."""
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(application())
     lines = [_HEAD, *_section("beacon COMMAND", group)]
     for name, command in _commands(group):
         lines += _section(" ".join(["beacon", name, *_arguments(command)]), command)

@@ -113,6 +113,8 @@ class FileJournal:
         """What the writer is to write."""
         # asyncio wakes tasks in the order in which their events were set; trio in any.
         self._wakes_in_order = hasattr(current_token().native_token, "call_soon_threadsafe")
+        # The library looks for the event loop's own class each time: for each event that is a tenth of its cost.
+        self._turn, self._scope = type(anyio.Event()), type(anyio.CancelScope())
         self._settled: deque[_Entry] = deque()
         self._ended = False
 
@@ -120,13 +122,13 @@ class FileJournal:
         """See `ports.Journal`."""
         if self._ended:
             raise RuntimeError("an event came after the end of its journal")
-        await self._pass(_Entry(to_line(event)))
+        await self._pass(_Entry(to_line(event), self._turn()))
 
     async def end(self) -> None:
         """Return once the writer has written what it was given and has ended. The owner calls it, once."""
         self._ended = True
         with suppress(StoreError):  # the append that failed has said so
-            await self._pass(_Entry(b""))
+            await self._pass(_Entry(b"", self._turn()))
 
     def settle(self, group: list[_Entry]) -> None:
         """These entries are on disk or have failed. Called on the event loop, in the order of the queue."""
@@ -141,7 +143,7 @@ class FileJournal:
 
     async def _pass(self, entry: _Entry) -> None:
         self.queue.put(entry)
-        await _wait(entry.turn)
+        await self._wait(entry.turn)
         if not self._wakes_in_order:
             # This entry is the head of the settled ones: its task goes on and lets the next follow. Nothing is
             # raised before, as only asyncio has a cancellation that knows no shield.
@@ -150,6 +152,18 @@ class FileJournal:
                 self._settled[0].turn.set()
         if entry.failure is not None:
             raise StoreError(entry.failure)
+
+    async def _wait(self, turn: anyio.Event) -> None:
+        """Wait to the end, whoever cancels. asyncio's own `Task.cancel` knows no shield: it is passed on after."""
+        cancelled: BaseException | None = None
+        with self._scope(shield=True):
+            while not turn.is_set():
+                try:
+                    await turn.wait()
+                except anyio.get_cancelled_exc_class() as error:
+                    cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
 
 class MemoryJournal:
@@ -178,9 +192,9 @@ class _Entry:
 
     __slots__ = ("failure", "line", "turn")
 
-    def __init__(self, line: bytes) -> None:
+    def __init__(self, line: bytes, turn: anyio.Event) -> None:
         self.line = line
-        self.turn = anyio.Event()
+        self.turn = turn
         self.failure: str | None = None
 
 
@@ -249,16 +263,3 @@ def _call_soon() -> CallSoon:
         loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
     )
     return call_soon
-
-
-async def _wait(turn: anyio.Event) -> None:
-    """Wait to the end, whoever cancels. asyncio's own `Task.cancel` knows no shield: it is passed on after."""
-    cancelled: BaseException | None = None
-    with anyio.CancelScope(shield=True):
-        while not turn.is_set():
-            try:
-                await turn.wait()
-            except anyio.get_cancelled_exc_class() as error:
-                cancelled = error
-    if cancelled is not None:
-        raise cancelled

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from beacon_cli import ascii_json
 from beacon_cli.counts import Progress, RegionState, State
 from beacon_cli.events import AttemptFailed, AttemptSucceeded
 from beacon_cli.model import ErrorKind, Execution, Failed, JsonObject, Succeeded, TimedOut
@@ -97,6 +98,9 @@ def to_line(row: JsonObject) -> bytes:
 
     A number that JSON does not have (a model may report `NaN`) becomes null.
     """
+    line = ascii_json.encoded(row)
+    if line is not None:
+        return line + b"\n"
     try:
         text = _encode(row)
     except ValueError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import errno
-import json
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from beacon_cli import locks, replay
+from beacon_cli import ascii_json, locks, replay
 from beacon_cli.disk import DISK, Disk, explained, sync_folder, write_file
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.events import RunFinished, RunStarted
@@ -168,7 +167,7 @@ class RunFolder:
             StoreError: they cannot be read.
         """
         with explained(self.results), self.results.open("rb") as lines:
-            yield from map(json.loads, lines)
+            yield from map(ascii_json.decoded, lines)
 
     def forget(self) -> None:
         """Remove the folder of a run that never began."""

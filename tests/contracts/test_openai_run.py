@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
@@ -10,9 +9,10 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.support.endpoint import Asked, Reply, Server, answer, hang, plain, raw, serving
+from tests.support.endpoint import Reply, Server, hang, raw, serving
 from tests.support.jobs import US, spec
 from tests.support.scripted import started
+from tests.support.unsteady import HALF, unsteady
 
 from beacon_cli import conduct
 from beacon_cli import events as ev
@@ -27,18 +27,6 @@ pytestmark = pytest.mark.anyio
 
 REQUESTS = 2_000
 AT_ONCE = 50
-HALF = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"choices"'
-FAULTS: tuple[Reply, ...] = (
-    plain(429, b'{"error": {"message": "slow down"}}'),
-    plain(429, b'{"error": {"message": "slow down"}}', retry_after="0.01"),
-    plain(500, b"oops", "text/plain"),
-    plain(503, b'{"detail": "loading"}', retry_after="0"),
-    plain(200, b'{"choices": [{"mess'),
-    plain(200, b'{"error": {"message": "out of memory"}}'),
-    raw(HALF, reset=True),
-    raw(reset=True),
-    hang,
-)
 
 
 @pytest.fixture
@@ -73,15 +61,7 @@ async def test_every_execution_is_answered_where_one_request_in_ten_fails() -> N
 
     The count of requests in flight, and which were asked, are the server's own.
     """
-    rng = random.Random(7)  # noqa: S311 - which faults come does not matter
-
-    async def reply(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.001)
-        text = asked.json["messages"][-1]["content"]
-        fault = rng.choice(FAULTS) if rng.random() < 0.1 else None
-        await (fault or answer(f"answer to {text}"))(asked, writer)
-
-    async with serving(reply) as server:
+    async with serving(unsteady(7)) as server:
         plan = job(server.url)
         events = await carried_out(plan)
     standings = fold(events)

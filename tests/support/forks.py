@@ -149,8 +149,8 @@ def _be_beacon() -> None:
 
 def _import_all() -> None:
     """What a run imports, down to the SDK. None of it starts a thread."""
-    import beacon_cli.cli
     import beacon_cli.cli.exits
+    import beacon_cli.cli.run
     import beacon_cli.display.choice
     import beacon_cli.executors.modal
     import beacon_cli.operations.carry_out

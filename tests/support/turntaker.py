@@ -30,7 +30,7 @@ def main() -> None:
             if not isinstance(answer, Waiting):
                 raise TypeError(answer)
             store.renew(f"host:{run}")
-            time.sleep(poll(answer.position))
+            time.sleep(poll(answer.position, store.poll_seconds))
         time.sleep(random.random() * 0.01)  # noqa: S311 - no secret
         store.leave(entrance.ticket, answer.token, part(), {})
     store.close()

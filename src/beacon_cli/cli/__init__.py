@@ -1,25 +1,55 @@
 """The command line: Typer commands, one file for each group. Each command reads like a recipe.
 
-Nothing heavy is imported before a command runs: `beacon --help` costs no more than Typer's own.
+Nothing heavy is imported before a command runs, and of the commands only the one that is called is built where its
+name can be told at once: building all of them takes longer than most of them take.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from beacon_cli import __version__
-from beacon_cli.cli import deploy, emulate, jobs, measure, queue, report, run, runs, serve, warmth
 
-app = typer.Typer(
-    name="beacon",
-    help="Ask the same questions of several models in several regions, and see how the answers differ.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-for group in (run, queue, deploy, warmth, jobs, runs, report, measure, emulate, serve):
-    group.register(app)
+FILES = {
+    "run": ("run", "ask", "resume", "retry", "reap"),
+    "queue": ("queue-status", "cancel", "queue"),
+    "deploy": ("deploy",),
+    "warmth": ("prewarm", "cool", "warm", "probe", "doctor"),
+    "jobs": ("plan", "validate", "schema", "init"),
+    "runs": ("runs", "show", "export"),
+    "report": ("report", "compare"),
+    "measure": ("metrics", "advise"),
+    "emulate": ("emulator",),
+    "serve": ("serve",),
+}
+"""The files of this folder that have commands, in the order of `beacon --help`, and which."""
+
+
+def application(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The application with all its commands; with one alone where the arguments begin with its name."""
+    app = typer.Typer(
+        name="beacon",
+        help="Ask the same questions of several models in several regions, and see how the answers differ.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_beacon)
+    wanted = next((each for each in arguments if not each.startswith("-")), "")
+    files = [file for file, commands in FILES.items() if wanted in commands] or list(FILES)
+    for file in files:
+        import_module(f"{__name__}.{file}").register(app)
+    if len(files) == 1:
+        app.registered_commands = [each for each in app.registered_commands if _name(each) == wanted]
+        app.registered_groups = [each for each in app.registered_groups if each.name == wanted]
+    return app
+
+
+def _name(command: typer.models.CommandInfo) -> str:
+    return command.name or str(getattr(command.callback, "__name__", ""))
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - Typer calls it so
@@ -28,7 +58,6 @@ def _version(value: bool) -> None:  # noqa: FBT001 - Typer calls it so
         raise typer.Exit
 
 
-@app.callback()
 def _beacon(
     *,
     version: Annotated[

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from beacon_cli import ascii_json
 from beacon_cli.executors.answers import bad_answer, outcome_of, shorten
 from beacon_cli.model import ErrorKind, Failed, JsonObject, Succeeded
 
@@ -65,8 +66,6 @@ _SPAN = re.compile(
 )
 _UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 
-_fast = msgspec.json.Decoder().decode
-
 
 def is_success(status: int) -> bool:
     """Whether a body of this status should hold an answer."""
@@ -90,7 +89,7 @@ def of_body(body: bytes, headers: Headers, answer_bytes: int, now: float) -> Suc
     about = _request_id(headers)
     kind = headers.get("content-type", "")
     try:
-        said = _decoded(body)
+        said = ascii_json.decoded(body)
     except (ValueError, RecursionError):
         is_json = "json" in kind.lower()
         what = "JSON that breaks off or is none" if is_json else f"{_shown(kind) or 'no content type'}, not JSON"
@@ -238,16 +237,9 @@ def _bounded(text: str, unit: float) -> float | None:
     return min(seconds, LONGEST_WAIT) if seconds >= 0 and math.isfinite(seconds) else None
 
 
-def _decoded(body: bytes) -> Any:
-    try:
-        return _fast(body)
-    except msgspec.DecodeError:
-        return json.loads(body)  # lone surrogates, which the fast decoder refuses; or no JSON at all
-
-
 def _decoded_or_none(body: bytes) -> Any:
     try:
-        return _decoded(body)
+        return ascii_json.decoded(body)
     except (ValueError, RecursionError):
         return None
 

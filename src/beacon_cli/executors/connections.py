@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
@@ -62,9 +62,16 @@ def variables(target: OpenaiTarget, regions: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name for name in [*keys, *referred] if name))
 
 
-def way(target: OpenaiTarget, region: str, environ: Mapping[str, str], patience: float) -> Way:
+def way(
+    target: OpenaiTarget,
+    region: str,
+    environ: Mapping[str, str],
+    patience: float,
+    trust: Callable[[], ssl.SSLContext | bool],
+) -> Way:
     """Everything that the region's requests share; `patience` in seconds is how long an endpoint may be silent.
 
+    `trust` says how servers are verified, see the function of that name; it is asked only where one is to be.
     Every variable that the target speaks of has to be in `environ`. To be called within the event loop.
 
     Raises:
@@ -83,7 +90,7 @@ def way(target: OpenaiTarget, region: str, environ: Mapping[str, str], patience:
     secrets = Secrets([environ[each] for each in _secret(target, name)])
     proxy = _proxy(base)
     is_tls = "https" in {urlsplit(base).scheme, proxy.scheme if proxy else ""}
-    tls = _tls(environ) if is_tls else True  # reading the authorities takes 25 ms
+    tls = trust() if is_tls else True  # reading the authorities takes 25 ms
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=tls),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -139,7 +146,7 @@ def _proxy(base: str) -> URL | None:
     raise StartError(f"{name} names no HTTP proxy; set it to http://HOST:PORT, or take the host out by NO_PROXY")
 
 
-def _tls(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
+def trust(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
     """How servers are verified: by the system's authorities, or by those that the environment names.
 
     Raises:

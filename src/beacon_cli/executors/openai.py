@@ -13,6 +13,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache, partial
 from types import TracebackType
 from typing import Self
 
@@ -93,6 +94,7 @@ class OpenaiExecutor:
         self._target = target
         self._environ = os.environ if environ is None else environ
         self._patience = patience
+        self._trust = cache(partial(connections.trust, self._environ))
         self._answer_bytes = limits.answer_bytes
         self._largest = max(_BODY, _ESCAPED * limits.answer_bytes)
         self._silence = limits.timeout
@@ -145,7 +147,9 @@ class OpenaiExecutor:
             raise StartError(f"not set in the environment: {', '.join(missing)}; the job's executor names them")
         for region in regions:
             if region not in self._endpoints:
-                self._endpoints[region] = connections.way(self._target, region, self._environ, self._silence)
+                self._endpoints[region] = connections.way(
+                    self._target, region, self._environ, self._silence, self._trust
+                )
 
     async def attempt(
         self,

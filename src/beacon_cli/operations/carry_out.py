@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -9,7 +10,7 @@ import time
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import msgspec
@@ -22,10 +23,9 @@ from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
-from beacon_cli.operations import budgeting, taking_turns
+from beacon_cli.operations import playing, taking_turns
 from beacon_cli.operations.ahead import Ahead
-from beacon_cli.operations.budgeting import Budget
-from beacon_cli.operations.orders import Continuation, Order, retargeted
+from beacon_cli.operations.orders import Continuation, Order, Terms, retargeted
 from beacon_cli.operations.stopping import Stop, not_put_back
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
@@ -35,6 +35,9 @@ from beacon_cli.runs import RunFolder, Runs, RunState, make_folder, new_run_id
 from beacon_cli.settings import Settings
 from beacon_cli.turns.queueing import TicketQueue
 from beacon_cli.wiring import Show
+
+if TYPE_CHECKING:  # most runs have no budget, and what reckons one takes milliseconds
+    from beacon_cli.operations.budgeting import Budget
 
 FAILED = 3
 """The exit code of a run that ended and has not every answer."""
@@ -135,7 +138,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
         executor = await _prepared(
             stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
         )
-        budget, terms = await budgeting.budget(plan, executor, settings, order.terms, rehearsal=rehearsal)
+        budget, terms = await _budget(plan, executor, settings, order.terms, rehearsal=rehearsal)
         run_id = order.run_id or new_run_id(time.time(), random.random)
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
@@ -158,7 +161,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             job_file=str(order.job.absolute()) if order.job.name else "",
             selection=order.selection,
             design=design_hash(plan.spec),
-            speed=_speed(plan.spec, played or order.speed, rehearsal=rehearsal),
+            speed=playing.speed(plan.spec, played or order.speed, rehearsal=rehearsal),
             keep_warm=terms.keep_warm,
             emulator=played is not None,
         )
@@ -176,7 +179,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         present = _present_spec(began, settings, amend=continuation.amend)
         last = past.run.spec.budget if past.run else None
         plan = Plan(_budgeted(present, continuation.terms.max_cost or last))
-        played = _played_still(began, plan.spec)
+        played = playing.played_still(began, plan.spec)
         if past.finished and not continuation.again and not any(pending(past, e.id) for e in plan.executions()):
             _write_results(folder, plan, continuation.output)
             paper.say([f"nothing is pending in run {folder.run_id}"], sys.stderr)
@@ -188,14 +191,14 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             rehearsal_speed=continuation.speed if began.ends_its_provider else None,
             output=continuation.output,
         )
-        budget, terms = await budgeting.budget(
+        budget, terms = await _budget(
             plan,
             executor,
             settings,
             continuation.terms,
             rehearsal=began.rehearsal,
-            past=replay.read(folder.journal),
-            standings=past,
+            journal=folder.journal,
+            past=past,
         )
         queue = await stack.enter_async_context(
             taking_turns.queue(
@@ -216,7 +219,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             planned=plan.planned,
             beacon=__version__,
             again=continuation.again,
-            speed=_speed(plan.spec, played or continuation.speed, rehearsal=began.rehearsal),
+            speed=playing.speed(plan.spec, played or continuation.speed, rehearsal=began.rehearsal),
             keep_warm=terms.keep_warm,
         )
         means, ahead = _Means(plan, executor, queue, kept, folder, budget), Ahead()
@@ -228,35 +231,6 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
 def _budgeted(spec: Spec, limit: float | None) -> Spec:
     """The spec with this budget in place of the job's, if there is one."""
     return spec if limit is None else msgspec.structs.replace(spec, budget=limit)
-
-
-def _speed(spec: Spec, asked: float, *, rehearsal: bool) -> float:
-    """How many times faster than life the provider is: journals say it, so that times can be read."""
-    if isinstance(spec.target, SimulatedTarget):
-        return spec.target.speed
-    return asked if rehearsal else 1.0
-
-
-def _played_still(began: ev.RunStarted, spec: Spec) -> float | None:
-    """How fast the emulator is on which the run goes on that it began on, if it was one that outlives it.
-
-    Raises:
-        UsageError: a rehearsal would go on for real, or the other way round.
-    """
-    if began.ends_its_provider:
-        return None
-    played = wiring.played(spec)
-    if began.emulator and played is None:
-        raise UsageError(
-            f"run {began.run_id} was a rehearsal on an emulator that was started by itself: export the variables"
-            " that `beacon emulator` prints, or begin a new run"
-        )
-    if not began.emulator and played is not None:
-        raise UsageError(
-            f"run {began.run_id} is real, and the environment leads to an emulator: unset the variables that"
-            " `beacon emulator` printed"
-        )
-    return played
 
 
 def _pending(plan: Plan, past: Standings, *, again: bool) -> dict[str, int]:
@@ -309,6 +283,32 @@ async def _prepared(
     return executor
 
 
+async def _budget(
+    plan: Plan,
+    executor: Executor,
+    settings: Settings,
+    terms: Terms,
+    *,
+    rehearsal: bool,
+    journal: Path | None = None,
+    past: Standings | None = None,
+) -> tuple[Budget | None, Terms]:
+    """See `budgeting.budget`."""
+    if plan.spec.budget is None:
+        return None, terms
+    from beacon_cli.operations import budgeting
+
+    return await budgeting.budget(
+        plan,
+        executor,
+        settings,
+        terms,
+        rehearsal=rehearsal,
+        past=replay.read(journal) if journal else (),
+        standings=past,
+    )
+
+
 class _Means(NamedTuple):
     """What a run is carried out with, all of it open.
 
@@ -343,6 +343,7 @@ async def _carried_out(
                 if means.budget is not None:
                     recorder.add(means.budget)
                     means.budget.open(recorder.emit, stop.spent)
+                gc.freeze()  # what is there by now stays: no look for circles goes through it again
                 await conduct.conduct(
                     means.plan,
                     opening=opening,

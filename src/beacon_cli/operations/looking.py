@@ -18,7 +18,6 @@ from beacon_cli.errors import SpecError
 from beacon_cli.model import JsonObject, Selection
 from beacon_cli.operations.reaping import DeadTurn, Orphans
 from beacon_cli.plan import Plan
-from beacon_cli.planning.purses import reached
 from beacon_cli.results import Standings
 from beacon_cli.runs import RunFolder, Runs, RunState, Summary
 
@@ -221,7 +220,11 @@ def _where(folder: RunFolder) -> str:
 def _is_spent(standings: Standings) -> bool:
     """Whether the run's budget ended it, so that it goes on with a higher one alone."""
     budget = standings.run.spec.budget if standings.run else None
-    return budget is not None and standings.interrupted == reached(budget)
+    if budget is None:
+        return False
+    from beacon_cli.planning.purses import reached  # most runs have no budget
+
+    return standings.interrupted == reached(budget)
 
 
 def _hints(each: Summary, *, more: bool) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from functools import partial
 
 import msgspec
 
-from beacon_cli import queue_form, queue_view, signals, wiring
+from beacon_cli import ascii_json, queue_form, queue_view, signals, wiring
 from beacon_cli.display import paper
 from beacon_cli.errors import BeaconError, UsageError
 from beacon_cli.model import JsonObject
@@ -44,8 +44,9 @@ def show(*, region: str, url: str, rehearsal: bool, as_json: bool) -> None:
     with _looking(region, url, None if as_json else _SHOWN, rehearsal=rehearsal) as look:
         record = look()
         if as_json:
-            text = json.dumps(next(iter(record["queues"].values())) if region else record)
-            paper.put(msgspec.json.format(text, indent=2), sys.stdout)
+            shown = next(iter(record["queues"].values())) if region else record
+            text = ascii_json.encoded(shown) or json.dumps(shown).encode("ascii")
+            paper.put(msgspec.json.format(text, indent=2).decode("ascii"), sys.stdout)
             return
     from beacon_cli.display import queueing
 

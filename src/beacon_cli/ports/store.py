@@ -30,6 +30,10 @@ class Store(Protocol):
     beyond its time.
     """
 
+    @property
+    def poll_seconds(self) -> float:
+        """Seconds after which whoever may be served next asks again: a turn is taken so long after it is free."""
+
     def close(self) -> None:
         """Let go of files and connections. The store may not be used after."""
 

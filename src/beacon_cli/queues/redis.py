@@ -180,6 +180,11 @@ class RedisStore:
         self.warnings = self._link.check()
         self._call("hello")
 
+    @property
+    def poll_seconds(self) -> float:
+        """See `ports.Store.poll_seconds`: a turn is to be taken within 50 ms."""
+        return 0.04
+
     def close(self) -> None:
         """See `ports.Store.close`."""
         self._link.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -17,9 +18,10 @@ from beacon_cli.ports import Emit, Over, Store
 from beacon_cli.tickets import Caps, Entered, Granted, NotYet, Refused, Request, Unknown, Waiting
 from beacon_cli.turns.mending import Mender
 
-FIRST_POLL = 0.05
-"""Seconds between two questions of who is next; those further back ask more seldom, see `poll`."""
-SELDOMEST_POLL = 2.0
+SELDOMEST_POLL = 6.0
+"""Seconds between two questions of whoever is far back, see `poll`."""
+_FIRST_PAUSE = 0.05
+"""Seconds after which a store that failed is asked again, at first."""
 _SLOW_POLL = 1.0
 """Seconds between two questions of who has no ticket, or whose store fails."""
 _MENDING_POLL = 0.2
@@ -31,13 +33,13 @@ _TOLD_ANEW = 10.0
 _Answer = TypeVar("_Answer")
 
 
-def poll(position: int) -> float:
-    """Seconds until a ticket at this place asks again.
+def poll(position: int, first: float, jobs_at_once: int = 1) -> float:
+    """Seconds until a ticket at this place asks again: `first` if it is among the `jobs_at_once` next.
 
-    By the square of the place: fifty that wait use little of a processor, and those before a ticket take longer to
-    have their turns than it takes to notice that they had.
+    The others by the cube of how many rounds they are from it: fifty that wait use little of a processor, and
+    those before a ticket take longer to have their turns than it takes to notice that they had.
     """
-    return min(FIRST_POLL * position**2, SELDOMEST_POLL)
+    return min(first * math.ceil(position / jobs_at_once) ** 3, SELDOMEST_POLL)
 
 
 class Wait:
@@ -113,7 +115,7 @@ class Wait:
                 case Waiting():
                     await self._tell(answer.position, answer.reason, ticket)
                     await self._mend(reclaim=answer.dead, cool=answer)
-                    pause = poll(answer.position)
+                    pause = poll(answer.position, self._store.poll_seconds, self._caps.jobs_at_once)
                     await anyio.sleep(max(pause, _MENDING_POLL) if answer.dead or answer.cool else pause)
 
     async def _mend(self, *, reclaim: tuple[int, ...], cool: Waiting | None = None) -> None:
@@ -124,7 +126,7 @@ class Wait:
 
     async def _asked(self, ask: Callable[[], _Answer]) -> _Answer:
         """What the store says, asked again for a while if it fails."""
-        pause, until = FIRST_POLL, anyio.current_time() + _PATIENCE
+        pause, until = _FIRST_PAUSE, anyio.current_time() + _PATIENCE
         while True:
             try:
                 return await to_thread.run_sync(ask)
