@@ -224,8 +224,8 @@ def test_a_run_keeps_its_containers_for_its_turn_alone(office: Office, job: Path
     assert sorted(minimums[-2:]) == [0, 0]
 
 
-def test_business_hours_are_kept_from_cron(office: Office, job: Path, ledger: Path) -> None:
-    """Within its hours `warm --apply` keeps a container of each model in its regions; outside them, none."""
+def test_business_hours_are_kept_from_cron(office: Office, job: Path, ledger: Path, tmp_path: Path) -> None:
+    """Within its hours `warm --apply` keeps a container of each model, which `doctor` tells; outside them, none."""
     job.write_text(JOB.format(more=f'keep_warm: {{hours: "{ALWAYS}", regions: [eu]}}'))
     said = office("warm", job)
     assert said.stdout == f"{ALWAYS}: now, eu\n"
@@ -234,6 +234,12 @@ def test_business_hours_are_kept_from_cron(office: Office, job: Path, ledger: Pa
     kept = [(record["region"], record["min_containers"]) for record in seen(ledger, "scaled")]
     assert kept == [("eu", 1), ("eu", 1)]
     assert json.loads(office("queue-status", "--json", "--region", "eu").stdout)["gpus"]["idle"] == 2
+    first = next((tmp_path / "state" / "windows").glob("*.json"))
+    first.write_text(json.dumps(json.loads(first.read_text()) | {"at": 0.0}))
+    found = [
+        each["grade"] for each in json.loads(office("doctor", "--json").stdout) if each["about"] == "kept warm"
+    ]
+    assert sorted(found) == ["look", "ok"], "nobody follows business hours for more than a day"
     job.write_text(JOB.format(more=f'keep_warm: {{hours: "{NEVER}", regions: [eu]}}'))
     over = office("warm", job, "--apply")
     assert over.returncode == 0

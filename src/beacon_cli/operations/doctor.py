@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from enum import StrEnum
@@ -20,7 +21,7 @@ from beacon_cli.display.clean import excerpt
 from beacon_cli.display.queueing import pool_name
 from beacon_cli.display.words import count, precise
 from beacon_cli.errors import BeaconError, StartError
-from beacon_cli.leftovers import Leftovers
+from beacon_cli.leftovers import Leftover, Leftovers
 from beacon_cli.model import (
     Deployed,
     ModalTarget,
@@ -46,6 +47,8 @@ _LEAST_ROOM = 200_000_000
 """Bytes free in the state folder below which runs may fail."""
 _WIDTH = 400
 _FEW = 4
+_DAY = 86_400.0
+"""Seconds for which nothing is kept warm that follows business hours."""
 
 
 class Grade(StrEnum):
@@ -165,11 +168,22 @@ def _left(settings: Settings) -> Iterator[Finding]:
     for window in over:
         said = f"{pool_name(window.pool)}: run {window.run_id} changed its window and is gone"
         yield Finding(about=about, grade=Grade.LOOK, said=said, remedy="beacon cool")
+    yield from map(_kept, (each for each in changed if not each.run_id))
     for run in calling:
         said = f"run {run.run_id}: {count(run.open_calls, 'call')} may still run and cost money"
         yield Finding(about=about, grade=Grade.LOOK, said=said, remedy=f"beacon reap {run.run_id}")
     if not over and not calling:
         yield Finding(about=about, grade=Grade.FINE, said="none")
+
+
+def _kept(window: Leftover) -> Finding:
+    """What `beacon warm --apply` keeps: on purpose, and for longer than business hours perhaps not."""
+    seconds = max(0.0, time.time() - window.at)
+    said = f"{pool_name(window.pool)}: kept warm by `beacon warm --apply` for {precise(seconds)}"
+    if seconds < _DAY:
+        return Finding(about="kept warm", grade=Grade.FINE, said=said)
+    remedy = "beacon cool, unless it is to be; see whether cron still runs `beacon warm --apply` for its job"
+    return Finding(about="kept warm", grade=Grade.LOOK, said=f"{said}, and costs money", remedy=remedy)
 
 
 async def _provider(spec: Spec, settings: Settings) -> list[Finding]:
