@@ -225,7 +225,7 @@ def test_a_run_keeps_its_containers_for_its_turn_alone(office: Office, job: Path
 
 
 def test_business_hours_are_kept_from_cron(office: Office, job: Path, ledger: Path, tmp_path: Path) -> None:
-    """Within its hours `warm --apply` keeps a container of each model, which `doctor` tells; outside them, none."""
+    """Within its hours `warm --apply` keeps a container of each model, which `doctor` tells; outside, none."""
     job.write_text(JOB.format(more=f'keep_warm: {{hours: "{ALWAYS}", regions: [eu]}}'))
     said = office("warm", job)
     assert said.stdout == f"{ALWAYS}: now, eu\n"
