@@ -11,13 +11,15 @@ from math import inf
 from typing import NamedTuple
 
 from beacon_cli import events as ev
+from beacon_cli.model import TimedOut
 from beacon_cli.timings.waterfall import speed_of
 
 
 class Lost(NamedTuple):
     """The provider's seconds that a call took at most which gave no answer.
 
-    `is_left`: its process died, and its container may stand idle for its window, whoever asks the model next.
+    `is_left`: its process died, or its time was over, so that its container may stand idle for its window while
+    another serves whoever asks the model next.
     """
 
     region: str
@@ -80,7 +82,8 @@ class Losses:
         if isinstance(event, ev.Warming):
             self._wakings[cell] = _Call(*cell, event.at)
         if isinstance(event, ev.WarmingFailed):
-            return (Lost(*cell, max(0.0, event.seconds) * self._speed),)
+            is_late = isinstance(event.failure, TimedOut)
+            return (Lost(*cell, max(0.0, event.seconds) * self._speed, is_late),)
         return ()
 
     def _attempt(self, event: ev.Event) -> tuple[Lost, ...]:
@@ -96,8 +99,9 @@ class Losses:
                 self._attempts[key] = self._attempts[key]._replace(is_placed=True)
             case ev.AttemptSucceeded(execution=key):
                 self._attempts.pop(key, None)
-            case ev.AttemptFailed(execution=key):
-                return self._ended(key, event.at)
+            case ev.AttemptFailed(execution=key, failure=failure):
+                is_late = isinstance(failure, TimedOut)
+                return tuple(each._replace(is_left=is_late) for each in self._ended(key, event.at))
             case ev.AttemptCancelled(execution=key, call_id=call_id):
                 lost = self._ended(key, event.at)
                 return lost if call_id is not None else ()

@@ -10,7 +10,7 @@ import pytest
 from tests.support.journals import PLAN, attempt_started, call_placed, failed, start, succeeded
 
 from beacon_cli import events as ev
-from beacon_cli.model import ErrorKind, Failed, Succeeded
+from beacon_cli.model import ErrorKind, Failed, Succeeded, TimedOut
 from beacon_cli.timings.accounts import Account
 
 FIRST = next(iter(PLAN.executions()))
@@ -124,3 +124,21 @@ def test_a_turn_that_keeps_its_containers_pays_for_them_to_its_end() -> None:
     costs = told([*events, ev.RegionFinished(at=1_046.0, region=FIRST.region.id)]).costs
     (usage,) = costs.usages.values()
     assert (usage.before, sum(costs.tail(300.0).values()), costs.kept) == (42.0, 1_000.0, frozenset())
+
+
+def test_each_call_that_took_too_long_may_leave_a_container_behind() -> None:
+    """It may hang in a container that serves nobody else: a window for each."""
+    late = [
+        ev.AttemptFailed(
+            at=10.0 * number,
+            execution=FIRST.id,
+            attempt=number,
+            seconds=9.0,
+            failure=TimedOut(after=9.0),
+            retry_in=0.0,
+        )
+        for number in (1, 2)
+    ]
+    tries = [attempt_started(FIRST, number, at=10.0 * number - 9.0) for number in (1, 2)]
+    costs = told([start(), tries[0], late[0], tries[1], late[1]]).costs
+    assert sum(costs.tail(300.0).values()) == 600.0
