@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -190,6 +189,8 @@ def played(spec: Spec) -> float | None:
     text, url = os.environ.get(_SPEED, ""), os.environ.get("MODAL_SERVER_URL", "")
     if not text or not isinstance(spec.target, ModalTarget):
         return None
+    from urllib.parse import urlsplit
+
     if urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"}:
         raise UsageError(
             f"{_SPEED} is set, and MODAL_SERVER_URL leads to no emulator on this machine: unset the one, or export"
