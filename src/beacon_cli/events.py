@@ -34,7 +34,9 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     target, which must match when the run is resumed, `design` that of what will be asked of the answers (empty in
     journals of before there was one). `job_file` is where the job came from, with `selection`
     the part of it that was asked for: so a resumed run can tell what changed since. `speed` is how many times
-    faster than life the provider was played, 1 for a real one (None in journals of before it was kept).
+    faster than life the provider was played, 1 for a real one (None in journals of before it was kept). With
+    `keep_warm` a container of each model lived while its region had its turn. `emulator`: a rehearsal on one that
+    was started by itself, and outlives the run.
     """
 
     run_id: str
@@ -47,14 +49,21 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     selection: Selection = Selection()
     design: str = ""
     speed: float | None = None
+    keep_warm: bool = False
+    emulator: bool = False
     schema: int = SCHEMA
+
+    @property
+    def ends_its_provider(self) -> bool:
+        """Whether the provider is played for each process of the run anew, and ends with it."""
+        return self.rehearsal and not self.emulator
 
 
 class RunResumed(_Event, frozen=True, kw_only=True):
     """The run goes on in another process, with what is pending.
 
     `spec` and `planned` are as they are now: an amended job has more. With `again` what failed or was skipped
-    is asked again too. `speed` is that of this process; see `RunStarted`.
+    is asked again too. `speed` and `keep_warm` are those of this process; see `RunStarted`.
     """
 
     run_id: str
@@ -63,6 +72,7 @@ class RunResumed(_Event, frozen=True, kw_only=True):
     beacon: str
     again: bool = False
     speed: float | None = None
+    keep_warm: bool = False
     schema: int = SCHEMA
 
 

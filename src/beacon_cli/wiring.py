@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import msgspec
 
 from beacon_cli import settings as configuration
 from beacon_cli.errors import Fault, SpecError, UsageError
-from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
+from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec, Version
 from beacon_cli.names import printable, quoted
 from beacon_cli.ports import Deployer, Display, Endpoints, Executor, Store
 from beacon_cli.rates import Rates, check, merged, read
@@ -179,6 +180,34 @@ def emulated(
         yield Emulated(url=address.url, token=(address.token_id, address.token_secret))
 
 
+def played(spec: Spec) -> float | None:
+    """How many times faster than life Modal is played, where the environment leads to an emulator; else None.
+
+    Raises:
+        UsageError: it says how fast the emulator is, and leads elsewhere, or says no speed.
+    """
+    text, url = os.environ.get(_SPEED, ""), os.environ.get("MODAL_SERVER_URL", "")
+    if not text or not isinstance(spec.target, ModalTarget):
+        return None
+    from urllib.parse import urlsplit
+
+    if urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise UsageError(
+            f"{_SPEED} is set, and MODAL_SERVER_URL leads to no emulator on this machine: unset the one, or export"
+            " both as `beacon emulator` prints them"
+        )
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1.0
+    if not 0 < speed < inf:
+        raise UsageError(f"{_SPEED} must be how many times faster than life the emulator is, not {quoted(text)}")
+    return speed
+
+
+_SPEED = "BEACON_EMULATOR_SPEED"
+
+
 def executor(spec: Spec, *, emulator: Emulated | None) -> AbstractAsyncContextManager[Executor]:
     """The executor that the job's target names, against Modal itself or against an emulator."""
     match spec.target:
@@ -219,6 +248,13 @@ def deployer() -> AbstractAsyncContextManager[Deployer]:
     from beacon_cli.executors.modal import deploying
 
     return deploying.deployer()
+
+
+async def version(app: str) -> Version | None:
+    """Which version of an app is deployed, with the account of this machine; None where Modal does not say."""
+    from beacon_cli.executors.modal import versions
+
+    return await versions.version(app)
 
 
 def store(allowed: Settings, *, rehearsal: bool) -> Store:

@@ -58,6 +58,7 @@ def test_a_budget_stops_a_run_and_a_higher_one_goes_on(beacon: Beacon, office: P
     done = beacon("run", office, "--rehearse", "--speed", "60", "--run-id", "poor", "--max-cost", "0.12")
     assert done.returncode == 7
     assert "budget of 0.12 USD reached" in done.stdout
+    assert "--max-cost USD" in done.stdout
     spent = json.loads(beacon("show", "poor", "--cost", "--window", "120", "--json").stdout)
     assert sum(each["usd_at_most"] for each in spent["usages"]) <= 0.12
     again = beacon("resume", "poor", "--speed", "60")
@@ -79,3 +80,11 @@ def test_a_budget_needs_prices(beacon: Beacon, office: Path) -> None:
     done = beacon("run", office, "--executor", "simulated", "--max-cost", "1")
     assert done.returncode == 5
     assert "unknown" in done.stderr
+
+
+@pytest.mark.parametrize("sum_", ["0", "-1", "nan", "inf", "1e99"])
+def test_a_budget_that_can_be_none_is_refused(beacon: Beacon, job: Path, sum_: str) -> None:
+    """Nothing, less than nothing, no number and a sum beyond all sense: refused before anything starts."""
+    refused = beacon("run", "--rehearse", "--max-cost", sum_, job)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--max-cost" in refused.stderr

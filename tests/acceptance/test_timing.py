@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.conftest import Beacon
+from tests.acceptance.conftest import Beacon, Emulator
 
 FAST = ("--rehearse", "--speed", "100", "-q", "--limit", "2", "--no-prewarm")
 
@@ -134,3 +134,26 @@ def test_what_nobody_prices_is_unknown(beacon: Beacon, job: Path) -> None:
     said = read(beacon, "show", "--cost")
     assert said["usd"] is None
     assert "unknown" in beacon("show", "--cost").stdout
+
+
+def test_a_run_on_an_emulator_of_its_own_is_a_rehearsal_at_its_speed(
+    beacon: Beacon, job: Path, emulator: Emulator
+) -> None:
+    """Its times are the provider's, it enters no real history, and it never goes on elsewhere than it began."""
+    with emulator() as variables:
+        leading = {**variables, "BEACON_EMULATOR_SPEED": "300"}
+        short = ("run", job, "-q", "--limit", "2", "--region", "eu", "--run-id")
+        done = beacon(*short, "first", **leading)
+        assert done.returncode == 0, done.stderr
+        assert "REHEARSAL" in done.stdout
+        assert beacon(*short, "real", **variables).returncode == 0
+        assert "is real, and the environment leads to an emulator" in beacon("retry", "real", **leading).stderr
+    said = read(beacon, "show", "first", "--timing")
+    assert said["speeds"] == [300.0]
+    assert all(3 <= each["seconds"]["generation"] <= 5 for each in said["executions"])
+    counted = [read(beacon, "metrics", *more)["all"]["n"] for more in ((), ("--rehearsals",))]
+    assert counted == [6, 6]
+    refused = beacon("retry", "first")
+    assert (refused.returncode, "export the variables" in refused.stderr) == (2, True)
+    lost = beacon("run", job, MODAL_SERVER_URL="https://api.modal.com", BEACON_EMULATOR_SPEED="300")
+    assert (lost.returncode, "leads to no emulator" in lost.stderr) == (2, True)

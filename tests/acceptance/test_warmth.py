@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -189,6 +190,31 @@ def test_what_a_crash_kept_warm_is_put_back(
     assert office("cool").stdout == "no window is changed: nothing to put back\n"
 
 
+def test_a_run_that_is_stopped_at_once_says_what_it_leaves_kept(
+    office: Office, job: Path, environment: dict[str, str], variables: Mapping[str, str]
+) -> None:
+    """The second signal leaves containers kept warm: that they cost money is said, and what ends it."""
+    command = [str(BEACON), "run", str(job), "--region", "us", "--keep-warm", "--json", "-q"]
+    with subprocess.Popen(
+        command,
+        env={**environment, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=job.parent,
+    ) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        next(line for line in run.stdout if '"warming"' in line)
+        run.send_signal(signal.SIGSTOP)  # both are there when it goes on: the first has no time to do its work
+        run.send_signal(signal.SIGINT)
+        run.send_signal(signal.SIGTERM)
+        run.send_signal(signal.SIGCONT)
+        said = run.stderr.read()
+    assert "the windows of 2 pools were changed and are not put back" in said
+    assert office("cool").stdout.count("its window is 120 s again") == 2
+
+
 def test_a_run_keeps_its_containers_for_its_turn_alone(office: Office, job: Path, ledger: Path) -> None:
     """With --keep-warm the minimum is one while the run lasts, and none after it."""
     done = office("run", job, "--region", "us", "--keep-warm", "-q")
@@ -198,8 +224,8 @@ def test_a_run_keeps_its_containers_for_its_turn_alone(office: Office, job: Path
     assert sorted(minimums[-2:]) == [0, 0]
 
 
-def test_business_hours_are_kept_from_cron(office: Office, job: Path, ledger: Path) -> None:
-    """Within its hours `warm --apply` keeps a container of each model in its regions; outside them, none."""
+def test_business_hours_are_kept_from_cron(office: Office, job: Path, ledger: Path, tmp_path: Path) -> None:
+    """Within its hours `warm --apply` keeps a container of each model, which `doctor` tells; outside, none."""
     job.write_text(JOB.format(more=f'keep_warm: {{hours: "{ALWAYS}", regions: [eu]}}'))
     said = office("warm", job)
     assert said.stdout == f"{ALWAYS}: now, eu\n"
@@ -208,6 +234,12 @@ def test_business_hours_are_kept_from_cron(office: Office, job: Path, ledger: Pa
     kept = [(record["region"], record["min_containers"]) for record in seen(ledger, "scaled")]
     assert kept == [("eu", 1), ("eu", 1)]
     assert json.loads(office("queue-status", "--json", "--region", "eu").stdout)["gpus"]["idle"] == 2
+    first = next((tmp_path / "state" / "windows").glob("*.json"))
+    first.write_text(json.dumps(json.loads(first.read_text()) | {"at": 0.0}))
+    found = [
+        each["grade"] for each in json.loads(office("doctor", "--json").stdout) if each["about"] == "kept warm"
+    ]
+    assert sorted(found) == ["look", "ok"], "nobody follows business hours for more than a day"
     job.write_text(JOB.format(more=f'keep_warm: {{hours: "{NEVER}", regions: [eu]}}'))
     over = office("warm", job, "--apply")
     assert over.returncode == 0
@@ -241,7 +273,9 @@ def test_doctor_says_that_all_is_well(office: Office, job: Path) -> None:
     found = json.loads(done.stdout)
     assert {each["grade"] for each in found} == {"ok"}
     about = {each["about"] for each in found}
-    assert about == {"state folder", "queue", "leftovers", "us m1", "us m2", "eu m1", "eu m2", "GPUs"}
+    cells = {"us m1", "us m2", "eu m1", "eu m2"}
+    assert about == {"state folder", "queue", "leftovers", "us app", "eu app", *cells, "GPUs"}
+    assert all("version" in each["said"] for each in found if each["about"].endswith("app"))
 
 
 def test_doctor_holds_the_apps_against_the_configuration(office: Office, job: Path, tmp_path: Path) -> None:

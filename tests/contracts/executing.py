@@ -94,9 +94,10 @@ class Book:
     def __init__(self) -> None:
         self.ids: list[str] = []
 
-    async def placed(self, call_id: str) -> None:
+    async def placed(self, call_id: str | None) -> None:
         """Give way once, as a journal does."""
         await anyio.lowlevel.checkpoint()
+        assert call_id is not None
         self.ids.append(call_id)
 
 

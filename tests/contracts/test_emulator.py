@@ -226,9 +226,11 @@ def emulator_process(*options: str) -> Iterator[tuple[subprocess.Popen[str], dic
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_by_itself_it_prints_the_variables_and_ends_on_a_signal(number: signal.Signals) -> None:
-    """The command prints three exports, and a signal ends it at once, with 0 and nothing on stderr."""
-    with emulator_process() as (process, variables):
+    """The command prints its exports, its speed the last, and a signal ends it at once, with 0 and silence."""
+    with emulator_process("speed=20") as (process, variables):
         assert variables.keys() == {"MODAL_SERVER_URL", "MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET"}
+        assert process.stdout is not None
+        assert process.stdout.readline() == "export BEACON_EMULATOR_SPEED=20\n"
         process.send_signal(number)
         _, errors = process.communicate(timeout=10)
         assert (process.returncode, errors) == (0, "")

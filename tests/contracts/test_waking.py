@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import httpx
+import modal
 import pytest
+from modal_proto import api_pb2
 from pytest_httpx import HTTPXMock
+from tests.contracts.executing import emulating
 
+from beacon_cli.behaviour.script import Script
 from beacon_cli.executors.modal import addresses
-from beacon_cli.model import ErrorKind, Failed, Model, Outcome, Region, Succeeded
+from beacon_cli.executors.modal.containers import ModalContainers
+from beacon_cli.executors.modal.gate import Gate
+from beacon_cli.model import Cancelled, ErrorKind, Failed, ModalTarget, Model, Outcome, Region, Succeeded
 
 pytestmark = pytest.mark.anyio
 
@@ -97,3 +103,23 @@ async def test_an_endless_answer_is_cut(httpx_mock: HTTPXMock) -> None:
     """More than is agreed is not read."""
     httpx_mock.add_response(content=b"[" * 1_000_000)
     assert isinstance(await wake(), Succeeded)
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+async def test_what_has_no_id_is_told_before_it_is_sent(httpx_mock: HTTPXMock, *, is_ours: bool) -> None:
+    """Its beginning is on disk whatever becomes of it, for it costs; without a turn none is sent."""
+    told: list[str | None] = []
+    if is_ours:
+        httpx_mock.add_response(text="ok")
+
+    async def placed(call_id: str | None) -> None:
+        assert not httpx_mock.get_requests()
+        told.append(call_id)
+
+    with emulating(Script()) as here:
+        client = modal.Client(here.url, api_pb2.CLIENT_TYPE_CLIENT, (here.token_id, here.token_secret))
+        async with client:
+            containers = ModalContainers(ModalTarget(app="a", function="f"), client, Gate(client), {"eu": ADDRESS})
+            woken = await containers.wake(EU, Model(id="m1"), placed, lambda: is_ours)
+    assert isinstance(woken, Succeeded if is_ours else Cancelled)
+    assert told == [None] * is_ours

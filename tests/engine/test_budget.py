@@ -168,3 +168,15 @@ def test_four_fifths_are_told_once() -> None:
     assert said.limit == pytest.approx(whole, abs=1e-5)
     assert 0.8 <= (said.spent + said.reserved) / said.limit < 0.9
     assert not [event for event in carried_out(job, 10.0)[0] if isinstance(event, ev.BudgetNeared)]
+
+
+def test_a_waking_that_a_crash_cut_off_is_spent_up_to_the_time_limit() -> None:
+    """Its container may have started and idled for its window; the next process counts that."""
+    plan = Plan(spec(regions=(US,)))
+    kept, model = purse(plan, 10.0), plan.models(US)[0].id
+    kept.apply(started(plan))
+    kept.apply(ev.Warming(at=1.0, region="us", model=model, call_id="fc-1"))
+    assert kept.reserved == pytest.approx(RATE * (START + WINDOW))
+    kept.apply(ev.RunResumed(at=1e6, run_id="r1", spec=plan.spec, planned=plan.planned, beacon="test", speed=1.0))
+    assert kept.reserved == 0.0
+    assert kept.spent == pytest.approx(RATE * (plan.spec.limits.timeout + WINDOW))

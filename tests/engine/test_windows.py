@@ -73,7 +73,7 @@ def test_a_window_is_on_disk_before_it_is_short(tmp_path: Path) -> None:
 
 
 def test_two_who_put_a_window_back_at_once_do_so_together(tmp_path: Path) -> None:
-    """A pool that one region's wait and another's find empty at the same moment is put back without a fault."""
+    """A pool that one region's wait and another's find empty at the same moment is put back once."""
     kept = Leftovers(tmp_path)
     building = Watched(kept)
     windows = Windows(building, kept, run_id="a", is_over=lambda _: True, clock=lambda: 1.0)
@@ -85,7 +85,7 @@ def test_two_who_put_a_window_back_at_once_do_so_together(tmp_path: Path) -> Non
             group.start_soon(windows.put_back, POOLS[0])
 
     anyio.run(main, backend="asyncio")
-    assert building.rewarmed == [POOLS[0]] * 2
+    assert building.rewarmed == [POOLS[0]]
     assert kept.every() == ()
 
 
@@ -166,3 +166,115 @@ def test_a_run_that_ends_while_it_waits_puts_its_windows_back(tmp_path: Path, *,
     anyio.run(both, backend="asyncio")
     assert building.known
     assert bool(building.cooled) == bool(kept.every()) == is_shared
+
+
+KEPT = Window(seconds=300, min_containers=1)
+
+
+class Slow(Building):
+    """A building whose first change of a window takes, and is done before its answer comes back."""
+
+    async def rewarm(self, pool: str, window: Window) -> bool:
+        """See `ports.Containers.rewarm`."""
+        done = await super().rewarm(pool, window)
+        if len(self.rewarmed) == 1:
+            await anyio.sleep(5.0)
+        return done
+
+
+class Silent(Building):
+    """A building that lets windows be changed, and confirms nothing."""
+
+    async def rewarm(self, pool: str, window: Window) -> bool:
+        """See `ports.Containers.rewarm`."""
+        await super().rewarm(pool, window)
+        return False
+
+
+def changing(building: Building, kept: Leftovers) -> Windows:
+    """The windows of run `a` in this building, where every other run is over."""
+    return Windows(building, kept, run_id="a", is_over=lambda run: run != "a", clock=lambda: 1.0)
+
+
+def test_a_stop_in_the_midst_of_a_change_puts_it_back(tmp_path: Path) -> None:
+    """A minimum that the provider has taken, and not confirmed when Ctrl-C came, is not left running."""
+    kept, building = Leftovers(tmp_path), Slow()
+    windows = changing(building, kept)
+
+    async def main() -> None:
+        with anyio.move_on_after(0.05):
+            await windows.keep(POOLS[0])
+        await windows.put_all_back()
+
+    anyio.run(main, backend="asyncio")
+    assert building.windows == {POOLS[0]: LONG}
+    assert (kept.every(), windows.changed) == ((), 0)
+
+
+def test_what_is_remembered_and_damaged_keeps_nobody_from_putting_back(tmp_path: Path) -> None:
+    """A file that cannot be read is somebody else's trouble: what this run keeps warm is let go at its end."""
+    kept, building = Leftovers(tmp_path), Building()
+    windows = changing(building, kept)
+
+    async def main() -> None:
+        for pool in POOLS:
+            await windows.keep(pool)
+        (tmp_path / "windows" / "0.json").write_text("{")
+        await windows.put_all_back()
+
+    anyio.run(main, backend="asyncio")
+    assert building.windows == dict.fromkeys(POOLS, LONG)
+    assert windows.changed == 0
+
+
+def test_what_cannot_be_put_back_is_counted_and_remembered(tmp_path: Path) -> None:
+    """Where the provider does not answer at the end, the run knows how many pools it leaves changed."""
+    kept = Leftovers(tmp_path)
+    windows = changing(Silent(), kept)
+
+    async def main() -> None:
+        for pool in POOLS:
+            await windows.keep(pool)
+        await windows.put_all_back()
+
+    anyio.run(main, backend="asyncio")
+    assert windows.changed == 3
+    assert {each.pool for each in kept.every()} == set(POOLS)
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_what_a_crash_kept_warm_is_taken_over(tmp_path: Path, *, is_first: bool) -> None:
+    """A run that keeps warm too has its containers kept, and puts back what was there before the run that died."""
+    kept, building = Leftovers(tmp_path), Building()
+    kept.remember(POOLS[0], LONG, KEPT, run_id="dead", at=1.0)
+    building.windows[POOLS[0]] = KEPT
+    windows = changing(building, kept)
+
+    async def main() -> None:
+        left = await windows.left()
+        if is_first:
+            await windows.mend(left)
+        await windows.keep(POOLS[0])
+        await windows.mend(left)
+        assert building.windows == {POOLS[0]: KEPT}
+        await windows.put_all_back()
+
+    anyio.run(main, backend="asyncio")
+    assert building.windows == {POOLS[0]: LONG}
+    assert kept.every() == ()
+
+
+def test_what_a_command_keeps_warm_is_no_runs_to_let_go(tmp_path: Path) -> None:
+    """`beacon warm --apply` keeps its containers also where a run that keeps warm has come and gone."""
+    kept, building = Leftovers(tmp_path), Building()
+    kept.remember(POOLS[0], LONG, KEPT, run_id="", at=1.0)
+    building.windows[POOLS[0]] = KEPT
+    windows = Windows(building, kept, run_id="a", is_over=bool, clock=lambda: 1.0)
+
+    async def main() -> None:
+        await windows.keep(POOLS[0])
+        await windows.put_all_back()
+
+    anyio.run(main, backend="asyncio")
+    assert building.windows == {POOLS[0]: KEPT}
+    assert len(kept.every()) == 1

@@ -41,7 +41,10 @@ def plan(
     ] = None,
     rates: options.RatesFile = None,
     window: Annotated[
-        float, typer.Option("--window", metavar="SECONDS", min=0.0, help="How long an idle container stays.")
+        float,
+        typer.Option(
+            "--window", metavar="SECONDS", min=0.0, max=86_400.0, help="How long an idle container stays."
+        ),
     ] = 300.0,
     at_once: Annotated[
         int, typer.Option("--at-once", metavar="N", min=1, help="How many questions a container answers at once.")

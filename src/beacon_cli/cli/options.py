@@ -105,6 +105,7 @@ MaxCost: TypeAlias = Annotated[
         "--max-cost",
         metavar="USD",
         min=0.01,
+        max=1_000_000.0,
         help="What the run may cost, in place of the job's budget; it stops before it would cost more.",
         show_default=False,
     ),

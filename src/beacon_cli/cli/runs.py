@@ -34,7 +34,11 @@ def show(
     window: Annotated[
         float,
         typer.Option(
-            "--window", metavar="SECONDS", min=0.0, help="With --cost: how long an idle container stays at most."
+            "--window",
+            metavar="SECONDS",
+            min=0.0,
+            max=86_400.0,
+            help="With --cost: how long an idle container stays at most.",
         ),
     ] = 300.0,
     json: options.Json = False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import msgspec
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,7 +20,10 @@ _NAME = 24
 
 
 class CostView(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown of one run. `window` is how long its containers are taken to stand idle at most."""
+    """What is shown of one run. `window` is how long its containers are taken to stand idle at most.
+
+    `unsettled` are the calls of which no end is known, and their seconds at most.
+    """
 
     run_id: str
     job_id: str
@@ -26,7 +31,8 @@ class CostView(msgspec.Struct, frozen=True, kw_only=True):
     costs: Costs
     rates: Rates
     window: float
-    on_the_way: int = 0
+    unsettled: int = 0
+    unsettled_seconds: float = 0.0
 
 
 def cost(view: CostView, width: int) -> RenderableType:
@@ -36,7 +42,8 @@ def cost(view: CostView, width: int) -> RenderableType:
         head.append(" REHEARSAL ", LABEL).append(" ")
     head.append_text(cell(view.job_id, STRONG)).append("  ").append_text(cell(view.run_id, FAINT))
     if not view.costs.usages:
-        return Group(head, Text(""), Text("no execution has ended yet: nothing to show", FAINT))
+        rest = (paragraph(line, FAINT) for line in _unsettled(view))
+        return Group(head, Text(""), Text("no execution has ended yet: nothing to show", FAINT), *rest)
     blank = Text("")
     parts: list[RenderableType] = [head, blank, _usages(view, width), blank, _total(view)]
     parts += [paragraph(line, FAINT) for line in _remarks(view)]
@@ -94,23 +101,51 @@ def _total(view: CostView) -> Text:
 def _remarks(view: CostView) -> list[str]:
     usages = view.costs.usages.values()
     remarks = []
-    if view.costs.containers:
-        tail = view.costs.tail(view.window)
-        prices = [price(seconds, key, view.rates) for key, seconds in tail.items()]
-        money = "an unknown sum" if None in prices else f"{sum(filter(None, prices)):.4f} USD"
+    if tail := view.costs.tail(view.window):
         remarks.append(
             f"after their last answers {count(view.costs.containers, 'container')} may have stood idle for"
-            f" {precise(sum(tail.values()))} more: at most {money}, if the scaledown window is {view.window:g} s"
+            f" {precise(sum(tail.values()))} more: at most {_priced(view, tail)}, if the scaledown window is"
+            f" {view.window:g} s"
         )
-    if failed := sum(usage.failed for usage in usages):
-        remarks.append(f"attempts without an answer took {precise(failed)}: at most so much was paid for them")
+    if failed := {key: usage.failed for key, usage in view.costs.usages.items() if usage.failed}:
+        remarks.append(
+            f"calls without an answer took {precise(sum(failed.values()))}: at most {_priced(view, failed)} were"
+            " paid for them"
+        )
+    if before := {key: usage.before for key, usage in view.costs.usages.items() if usage.before}:
+        remarks.append(
+            f"containers that were kept warm may have stood there for {precise(sum(before.values()))} before they"
+            f" answered first: at most {_priced(view, before)}"
+        )
+    if unnamed := sum(usage.unnamed for usage in usages):
+        remarks.append(
+            f"{count(unnamed, 'answer')} did not name their container: what it stood idle between them is unknown"
+        )
     if untold := sum(usage.untold for usage in usages):
         waited = precise(sum(usage.untold_seconds for usage in usages))
         remarks.append(
             f"{count(untold, 'answer')} did not say their seconds: unknown ({waited} were waited for them)"
         )
-    if view.on_the_way:
-        remarks.append(f"{count(view.on_the_way, 'execution')} had begun and not ended: not in these figures")
+    remarks += _unsettled(view)
     dated = view.rates.dated or "unknown"
     remarks.append(f"rates of {dated}, GPUs alone, from {view.rates.source or 'an unknown source'}; prices change")
     return remarks
+
+
+def _priced(view: CostView, seconds: Mapping[Key, float]) -> str:
+    prices = [price(each, key, view.rates) for key, each in seconds.items()]
+    return "an unknown sum" if None in prices else f"{sum(filter(None, prices)):.4f} USD"
+
+
+def _unsettled(view: CostView) -> Iterator[str]:
+    """What is not in the figures, since nobody saw its end."""
+    if view.unsettled:
+        yield (
+            f"{count(view.unsettled, 'call')} had begun and not ended: not in these figures, at most"
+            f" {precise(view.unsettled_seconds)} of GPU time"
+        )
+    if view.costs.kept:
+        yield (
+            f"containers in {', '.join(sorted(view.costs.kept))} were being kept warm when the run's process died,"
+            " and cost until they are let go: beacon cool"
+        )

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from beacon_cli.display.columns import cell, name, paragraph, table
 from beacon_cli.display.strokes import FAINT, GOOD, ODD, STRONG
-from beacon_cli.display.words import clock, count
+from beacon_cli.display.words import clock, count, precise
 from beacon_cli.planning.courses import Course, Life
 from beacon_cli.planning.forecasts import Estimate, Forecast, Name, Outlook
 
@@ -165,6 +165,11 @@ def _remarks(view: ForeseenView) -> Iterator[str]:
     yield (
         f"a container is paid for from its start until it has stood idle for {view.window:g} s after its last"
         " answer; 'kept warm' leaves out what it cost before the run"
+    )
+    vain = "an unknown sum" if found.vain_usd is None else f"{found.vain_usd:.4f} USD"
+    yield (
+        f"a container that does not come to serve costs up to {precise(found.vain_seconds)}, the job's time limit"
+        f" and its window: {vain} at most, if one of each model in each region does not"
     )
     if prices.unknown:
         shown = ", ".join(" ".join(each) for each in prices.unknown[:_MOST_NAMED])

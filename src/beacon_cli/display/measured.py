@@ -95,14 +95,14 @@ def _seconds(seconds: float | None) -> Text:
 
 def _against(held: Against) -> Text:
     said = [
-        f"{word} {precise(pair[0])} against {precise(pair[1])}"
-        for word, pair in (("warm", held.warm), ("cold", held.cold))
+        f"{word} {precise(pair[0])} against {precise(pair[1])}, of {n[0]:,} and {n[1]:,} answers"
+        for word, pair, n in (("warm", held.warm, held.warm_n), ("cold", held.cold, held.cold_n))
         if pair is not None
     ]
     line = Text.assemble((f"{held.region} against {held.other}: ", FAINT), overflow="fold")
     if not said:
         return line.append("nothing that both have timed")
-    return line.append(f"{'; '.join(said)} (medians of {held.n[0]:,} and {held.n[1]:,} answers)")
+    return line.append(f"{'; '.join(said)} (medians)")
 
 
 def _days(found: Metrics) -> Table:

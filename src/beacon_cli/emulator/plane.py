@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -34,6 +35,7 @@ from beacon_cli.emulator.wire import (
     refusal_error,
 )
 
+_APP = "ap-"
 _REMEMBERED = 10_000
 """How many idempotency keys are kept."""
 
@@ -62,6 +64,7 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
         self._functions: dict[str, Bound] = {}
         self._keys: OrderedDict[str, Placed] = OrderedDict()
         self._ordinals: dict[str, int] = {}
+        self._began = time.time()
 
     async def ClientHello(self, stream: Stream[Any, Any]) -> None:  # noqa: N802 - the RPC's name
         """Greet a client."""
@@ -70,6 +73,14 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
     async def AuthTokenGet(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
         """Give a token that nothing reads."""
         await self._answer(stream, lambda _request: api_pb2.AuthTokenGetResponse(token="e30.e30.e30"))  # noqa: S106
+
+    async def AppGetByDeploymentName(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
+        """Look an app up, as the SDK's command does."""
+        await self._answer(stream, self._app_by_name)
+
+    async def AppDeploymentHistory(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
+        """Say how often an app was deployed: once, when the emulator began."""
+        await self._answer(stream, self._deployments)
 
     async def FunctionGet(self, stream: Stream[Any, Any]) -> None:  # noqa: N802
         """Look a function up, or a class by the tag `Name.*`."""
@@ -142,6 +153,16 @@ class ControlPlane(_Unimplemented):  # type: ignore[misc]  # the base is made ab
 
     async def _answer(self, stream: Stream[Any, Any], handle: Callable[[Any], Message]) -> None:
         await stream.send_message(handle(await self._receive(stream)))
+
+    def _app_by_name(self, request: api_pb2.AppGetByDeploymentNameRequest) -> Message:
+        return api_pb2.AppGetByDeploymentNameResponse(app_id=f"{_APP}{self._app(request.name).name}")
+
+    def _deployments(self, request: api_pb2.AppDeploymentHistoryRequest) -> Message:
+        self._app(request.app_id.removeprefix(_APP))
+        only = api_pb2.AppDeploymentHistory(
+            app_id=request.app_id, version=1, deployed_at=self._began, deployed_by="emulator"
+        )
+        return api_pb2.AppDeploymentHistoryResponse(app_deployment_histories=[only])
 
     def _function_get(self, request: api_pb2.FunctionGetRequest) -> Message:
         app = self._app(request.app_name)

@@ -31,6 +31,8 @@ from beacon_cli.emulator.wire import StatusDetails
 from beacon_cli.errors import StartError, UsageError
 
 HOST = "127.0.0.1"
+SPEED = "BEACON_EMULATOR_SPEED"
+"""The variable by which a run knows that it is a rehearsal, and how many times faster than life it is played."""
 _WINDOW = 64 * 1024 * 1024
 _TURNS = 5
 """Turns of the event loop in which a connection that is being taken, or closed, is taken or closed."""
@@ -193,7 +195,7 @@ async def serve(
     script: Path | None = None,
     say: Callable[[str], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `say` is given the three shell exports that lead clients here.
+    """Serve until SIGINT or SIGTERM; `say` is given the exports that lead clients here and say how fast it is.
 
     Raises:
         UsageError: the script cannot be read or is not a script.
@@ -210,6 +212,7 @@ async def serve(
     async with serving(settings, port=port, ledger=ledger) as address:
         for name, value in address.environment().items():
             say(f"export {name}={shlex.quote(value)}")
+        say(f"export {SPEED}={speed:g}")
         await told.wait()
 
 

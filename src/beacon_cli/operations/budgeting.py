@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 import anyio
 import msgspec
 
+from beacon_cli import __version__, wiring
 from beacon_cli import events as ev
-from beacon_cli import wiring
 from beacon_cli.display import paper
 from beacon_cli.errors import BudgetReached, StartError
 from beacon_cli.model import ModalTarget
@@ -22,7 +22,7 @@ from beacon_cli.operations import histories
 from beacon_cli.operations.orders import Terms
 from beacon_cli.plan import Plan
 from beacon_cli.planning.courses import Cell
-from beacon_cli.planning.purses import Purse, Tariff
+from beacon_cli.planning.purses import Purse, Tariff, reached
 from beacon_cli.ports import Emit, Executor
 from beacon_cli.rates import Rates
 from beacon_cli.results import Standings, pending
@@ -85,7 +85,7 @@ class Budget:
                 prices = [purse.price(each, now) for each in self._waiting.values()]
                 if not self._is_over and purse.is_idle and not any(map(purse.fits, prices)):
                     self._is_over = True
-                    self._stop(f"budget of {purse.limit:.2f} USD reached")
+                    self._stop(reached(purse.limit))
                 await self._changed.wait()
         finally:
             del self._waiting[event.execution]
@@ -120,6 +120,8 @@ async def budget(
     purse = Purse(limit, await _tariff(plan, executor, wiring.rates(settings), history, keep=terms.keep_warm))
     for event in past:
         purse.apply(event)
+    if standings is not None:  # what a crash cut off counts before it is asked what fits
+        purse.apply(ev.RunResumed(at=time.time(), run_id="", spec=plan.spec, planned={}, beacon=__version__))
     left = _left(plan, standings or Standings())
     prices = [purse.price(cell, time.time()) for cell in left]
     if left and not any(map(purse.fits, prices)):

@@ -23,10 +23,10 @@ from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
-from beacon_cli.operations import taking_turns
+from beacon_cli.operations import playing, taking_turns
 from beacon_cli.operations.ahead import Ahead
 from beacon_cli.operations.orders import Continuation, Order, Terms, retargeted
-from beacon_cli.operations.stopping import Stop
+from beacon_cli.operations.stopping import Stop, not_put_back
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Journal
 from beacon_cli.queues.open import OpenQueue
@@ -128,11 +128,12 @@ def _unfinished(runs: Runs, order: Order, spec: Spec) -> str | None:
 
 
 def _is_rehearsal(order: Order, spec: Spec) -> bool:
-    return order.rehearse or isinstance(spec.target, SimulatedTarget)
+    return order.rehearse or isinstance(spec.target, SimulatedTarget) or wiring.played(spec) is not None
 
 
 async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk: Disk) -> Ended:
     rehearsal = _is_rehearsal(order, plan.spec)
+    played = None if order.rehearse else wiring.played(plan.spec)
     async with AsyncExitStack() as stack:
         executor = await _prepared(
             stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
@@ -141,7 +142,8 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
         run_id = order.run_id or new_run_id(time.time(), random.random)
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
-        taken = taking_turns.queue(run_id, plan, executor, settings, rehearsal=rehearsal, terms=terms)
+        alone = rehearsal and played is None
+        taken = taking_turns.queue(run_id, plan, executor, settings, rehearsal=alone, terms=terms)
         try:
             queue = await stack.enter_async_context(taken)
         except BaseException:
@@ -159,7 +161,9 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             job_file=str(order.job.absolute()) if order.job.name else "",
             selection=order.selection,
             design=design_hash(plan.spec),
-            speed=_speed(plan.spec, order.speed, rehearsal=rehearsal),
+            speed=playing.speed(plan.spec, played or order.speed, rehearsal=rehearsal),
+            keep_warm=terms.keep_warm,
+            emulator=played is not None,
         )
         standings, ahead = Standings(), Ahead()
         means = _Means(plan, executor, queue, kept, folder, budget)
@@ -175,6 +179,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         present = _present_spec(began, settings, amend=continuation.amend)
         last = past.run.spec.budget if past.run else None
         plan = Plan(_budgeted(present, continuation.terms.max_cost or last))
+        played = playing.played_still(began, plan.spec)
         if past.finished and not continuation.again and not any(pending(past, e.id) for e in plan.executions()):
             _write_results(folder, plan, continuation.output)
             paper.say([f"nothing is pending in run {folder.run_id}"], sys.stderr)
@@ -183,7 +188,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         executor = await _prepared(
             stack,
             plan,
-            rehearsal_speed=continuation.speed if began.rehearsal else None,
+            rehearsal_speed=continuation.speed if began.ends_its_provider else None,
             output=continuation.output,
         )
         budget, terms = await _budget(
@@ -201,7 +206,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
                 plan,
                 executor,
                 settings,
-                rehearsal=began.rehearsal,
+                rehearsal=began.ends_its_provider,
                 terms=terms,
                 pending=_pending(plan, past, again=continuation.again),
             )
@@ -214,7 +219,8 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
             planned=plan.planned,
             beacon=__version__,
             again=continuation.again,
-            speed=_speed(plan.spec, continuation.speed, rehearsal=began.rehearsal),
+            speed=playing.speed(plan.spec, played or continuation.speed, rehearsal=began.rehearsal),
+            keep_warm=terms.keep_warm,
         )
         means, ahead = _Means(plan, executor, queue, kept, folder, budget), Ahead()
         code = await _carried_out(means, opening, past, continuation, ahead)
@@ -225,13 +231,6 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
 def _budgeted(spec: Spec, limit: float | None) -> Spec:
     """The spec with this budget in place of the job's, if there is one."""
     return spec if limit is None else msgspec.structs.replace(spec, budget=limit)
-
-
-def _speed(spec: Spec, asked: float, *, rehearsal: bool) -> float:
-    """How many times faster than life the provider is: journals say it, so that times can be read."""
-    if isinstance(spec.target, SimulatedTarget):
-        return spec.target.speed
-    return asked if rehearsal else 1.0
 
 
 def _pending(plan: Plan, past: Standings, *, again: bool) -> dict[str, int]:
@@ -332,14 +331,15 @@ async def _carried_out(
     ahead: Ahead,
 ) -> int:
     """Conduct the run and write its results, listening to signals all the while; gives the exit code."""
-    stop = Stop(opening.run_id, standings)
+    queue = means.queue
+    stop = Stop(opening.run_id, standings, lambda: queue.changed if queue else 0)
     with stop.caught():
         try:
             async with wiring.display(asked.show) as display, AsyncExitStack() as stack:
                 recorder = conduct.Recorder(means.journal, standings, [display, ahead])
-                if means.queue is not None:
-                    recorder.add(means.queue)
-                    await stack.enter_async_context(means.queue.open(recorder.emit, standings))
+                if queue is not None:
+                    recorder.add(queue)
+                    await stack.enter_async_context(queue.open(recorder.emit, standings))
                 if means.budget is not None:
                     recorder.add(means.budget)
                     means.budget.open(recorder.emit, stop.spent)
@@ -348,7 +348,7 @@ async def _carried_out(
                     means.plan,
                     opening=opening,
                     recorder=recorder,
-                    queue=means.queue or OpenQueue(),
+                    queue=queue or OpenQueue(),
                     executor=means.executor,
                     stops=stop.wishes(),
                     clock=time.time,
@@ -357,6 +357,8 @@ async def _carried_out(
             _write_results(means.folder, means.plan, asked.output)
         except* StoreError as group:
             raise _resumable(group, opening.run_id, standings) from None
+        finally:
+            paper.tell(not_put_back(queue.changed if queue else 0))
     return stop.exit_code if standings.interrupted else _code(standings)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from beacon_cli import events as ev
 from beacon_cli import replay, wiring
 from beacon_cli.disk import explained
 from beacon_cli.display import costing, paper
@@ -18,8 +17,8 @@ from beacon_cli.names import printable, quoted
 from beacon_cli.rates import Rates, of_billing
 from beacon_cli.runs import Runs
 from beacon_cli.settings import Settings
-from beacon_cli.timings.costs import WINDOW, Costs, record
-from beacon_cli.timings.waterfall import Waterfalls
+from beacon_cli.timings.accounts import Account
+from beacon_cli.timings.costs import WINDOW, record
 
 _LARGEST = 1_000_000
 """Bytes of what `modal billing rates --json` printed."""
@@ -35,29 +34,31 @@ def show(name: str, *, rates: Path | None, window: float = WINDOW, as_json: bool
     prices = rates_of(settings, rates)
     home = Runs(settings.home)
     folder = home.find(name) if name else home.latest()
-    fold, costs = Waterfalls(), Costs()
+    account = Account()
     for event in replay.read(folder.journal):
-        told = fold.apply(event)
-        if told is not None:
-            costs.add(*told)
-        elif isinstance(event, ev.RunResumed) and fold.run is not None and fold.run.rehearsal:
-            costs.end_containers()
-    run = fold.run
+        account.apply(event)
+    run = account.fold.run
     if run is None:
         raise UsageError(f"run {folder.run_id} never began; it cost nothing")
     if as_json:
         head = {"run_id": run.run_id, "job_id": run.spec.id, "rehearsal": run.rehearsal}
-        more = {"unfinished": fold.on_the_way}
-        paper.put_json({**head, **record(costs, prices, window), **more}, sys.stdout)
+        losses = account.losses
+        more = {
+            "unfinished": account.fold.on_the_way,
+            "unsettled": {"calls": losses.unsettled, "at_most_seconds": round(losses.unsettled_seconds, 3)},
+            "kept_warm_still": sorted(account.costs.kept),
+        }
+        paper.put_json({**head, **record(account.costs, prices, window), **more}, sys.stdout)
         return
     view = costing.CostView(
         run_id=run.run_id,
         job_id=run.spec.id,
         rehearsal=run.rehearsal,
-        costs=costs,
+        costs=account.costs,
         rates=prices,
         window=window,
-        on_the_way=fold.on_the_way,
+        unsettled=account.losses.unsettled,
+        unsettled_seconds=account.losses.unsettled_seconds,
     )
     paper.show(lambda width: costing.cost(view, width), sys.stdout)
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from enum import StrEnum
@@ -20,14 +21,25 @@ from beacon_cli.display.clean import excerpt
 from beacon_cli.display.queueing import pool_name
 from beacon_cli.display.words import count, precise
 from beacon_cli.errors import BeaconError, StartError
-from beacon_cli.leftovers import Leftovers
-from beacon_cli.model import Deployed, Model, OpenaiTarget, PoolStanding, Region, SimulatedTarget, Spec
+from beacon_cli.leftovers import Leftover, Leftovers
+from beacon_cli.model import (
+    Deployed,
+    ModalTarget,
+    Model,
+    OpenaiTarget,
+    PoolStanding,
+    Region,
+    SimulatedTarget,
+    Spec,
+    Version,
+)
 from beacon_cli.names import suggestion
 from beacon_cli.operations import bare_jobs, taking_turns
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Containers, Endpoints, Executor
 from beacon_cli.runs import Runs, RunState
 from beacon_cli.settings import Settings
+from beacon_cli.templates import cell_values, fill
 from beacon_cli.tickets import Snapshot
 
 _STOPPED = 5
@@ -35,6 +47,8 @@ _LEAST_ROOM = 200_000_000
 """Bytes free in the state folder below which runs may fail."""
 _WIDTH = 400
 _FEW = 4
+_DAY = 86_400.0
+"""Seconds for which nothing is kept warm that follows business hours."""
 
 
 class Grade(StrEnum):
@@ -154,11 +168,22 @@ def _left(settings: Settings) -> Iterator[Finding]:
     for window in over:
         said = f"{pool_name(window.pool)}: run {window.run_id} changed its window and is gone"
         yield Finding(about=about, grade=Grade.LOOK, said=said, remedy="beacon cool")
+    yield from map(_kept, (each for each in changed if not each.run_id))
     for run in calling:
         said = f"run {run.run_id}: {count(run.open_calls, 'call')} may still run and cost money"
         yield Finding(about=about, grade=Grade.LOOK, said=said, remedy=f"beacon reap {run.run_id}")
     if not over and not calling:
         yield Finding(about=about, grade=Grade.FINE, said="none")
+
+
+def _kept(window: Leftover) -> Finding:
+    """What `beacon warm --apply` keeps: on purpose, and for longer than business hours perhaps not."""
+    seconds = max(0.0, time.time() - window.at)
+    said = f"{pool_name(window.pool)}: kept warm by `beacon warm --apply` for {precise(seconds)}"
+    if seconds < _DAY:
+        return Finding(about="kept warm", grade=Grade.FINE, said=said)
+    remedy = "beacon cool, unless it is to be; see whether cron still runs `beacon warm --apply` for its job"
+    return Finding(about="kept warm", grade=Grade.LOOK, said=f"{said}, and costs money", remedy=remedy)
 
 
 async def _provider(spec: Spec, settings: Settings) -> list[Finding]:
@@ -175,6 +200,7 @@ async def _provider(spec: Spec, settings: Settings) -> list[Finding]:
             found = [each async for each in _cells(plan, executor)]
             if len({(each.grade, each.said) for each in found}) == 1 and found[0].grade is Grade.STOP:
                 return [Finding(about="provider", grade=Grade.STOP, said=found[0].said)]  # one fault, not many
+            found += await _versions(plan)
             if executor.containers is not None:
                 found += [each async for each in _gpus(plan, executor.containers, settings)]
             return found
@@ -197,6 +223,38 @@ async def _cells(plan: Plan, executor: Executor) -> AsyncIterator[Finding]:
         deployed = await executor.containers.deployed(region, model)
         window = deployed.window if deployed else None
         yield _judged(plan, region, about, deployed, coolest=window == executor.containers.coolest)
+
+
+async def _versions(plan: Plan) -> list[Finding]:
+    """Which version of each of the job's apps is deployed."""
+    target = plan.spec.target
+    if not isinstance(target, ModalTarget):
+        return []
+    apps = {str(fill(target.app, cell_values(*cell))): cell[0].id for cell in plan.cells()}
+    found: dict[str, Version | None] = {}
+
+    async def ask(app: str) -> None:
+        found[app] = await wiring.version(app)
+
+    async with anyio.create_task_group() as group:
+        for app in apps:
+            group.start_soon(ask, app)
+    return [
+        Finding(about=f"{region} app", grade=Grade.FINE, said=f"{app}, {_dated(found[app])}")
+        for app, region in apps.items()
+    ]
+
+
+def _dated(version: Version | None) -> str:
+    if version is None:
+        return "version unknown: `modal app history` does not say"
+    facts = (
+        f"version {version.number}",
+        f"deployed {version.at}" if version.at else "",
+        f"by {version.by}" if version.by else "",
+        f"tagged {version.tag}" if version.tag else "",
+    )
+    return " ".join(fact for fact in facts if fact)
 
 
 async def _endpoint(plan: Plan, region: Region, endpoints: Endpoints) -> Finding:

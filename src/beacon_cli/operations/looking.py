@@ -71,7 +71,7 @@ def summarise(
 
     `reader` is what reads them, if it is there already.
     """
-    hints = _hints(folder.summary())
+    hints = _hints(folder.summary(), more=_is_spent(standings))
     some = read and standings.total("succeeded") > 0
     counts = _readings(standings, folder, reader) if some else {}
     shares = _shares(folder) if some else None
@@ -217,7 +217,17 @@ def _where(folder: RunFolder) -> str:
     return str(folder.results if folder.results.exists() else folder.path)
 
 
-def _hints(each: Summary) -> list[tuple[str, str]]:
+def _is_spent(standings: Standings) -> bool:
+    """Whether the run's budget ended it, so that it goes on with a higher one alone."""
+    budget = standings.run.spec.budget if standings.run else None
+    if budget is None:
+        return False
+    from beacon_cli.planning.purses import reached  # most runs have no budget
+
+    return standings.interrupted == reached(budget)
+
+
+def _hints(each: Summary, *, more: bool) -> list[tuple[str, str]]:
     hints = []
     if _left_calls(each):
         said = f"{count(each.open_calls, 'call')} may still run; reap"
@@ -225,7 +235,7 @@ def _hints(each: Summary) -> list[tuple[str, str]]:
     if each.succeeded:
         hints.append(("judge the answers", f"beacon report {each.run_id}"))
     if each.state is RunState.INTERRUPTED:
-        hints.append(("go on", f"beacon resume {each.run_id}"))
+        hints.append(("go on", f"beacon resume {each.run_id}{' --max-cost USD' if more else ''}"))
     if each.failed or each.skipped:
         hints.append(("ask again what failed", f"beacon retry {each.run_id}"))
     return hints

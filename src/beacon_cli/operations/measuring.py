@@ -131,7 +131,14 @@ def _document(found: Metrics, origin: str, remarks: list[str], *, rehearsals: bo
             for (region, model), group in found.models.items()
         ],
         "days": [{"day": figures.day(each), **figures.record(found.days[each])} for each in sorted(found.days)],
-        "eu_against_us": held and {"warm_p50": held.warm, "cold_p50": held.cold, "n": held.n},
+        "eu_against_us": held
+        and {
+            "warm_p50": held.warm,
+            "cold_p50": held.cold,
+            "n": held.n,
+            "warm_n": held.warm_n,
+            "cold_n": held.cold_n,
+        },
         "undated": found.undated,
         "remarks": remarks,
     }

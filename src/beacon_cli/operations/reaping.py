@@ -95,7 +95,7 @@ async def _reap(folder: RunFolder) -> Orphans:
         recovered, began = folder.recover()
         calls = tuple(recovered.standings.open_calls)
         kept = await stack.enter_async_context(journal.reopen(folder.journal, recovered))
-        if began.rehearsal or not isinstance(began.spec.target, ModalTarget):
+        if began.ends_its_provider or not isinstance(began.spec.target, ModalTarget):
             ended = calls  # their provider ended with the run that played it
         else:
             ended = await _end(began.spec, calls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
@@ -17,11 +17,15 @@ from beacon_cli.results import Standings
 
 
 class Stop:
-    """The first signal ends the run in order, the second at once. Made on the event loop of the run."""
+    """The first signal ends the run in order, the second at once. Made on the event loop of the run.
 
-    def __init__(self, run_id: str, standings: Standings) -> None:
+    `changed` says how many pools have a window that the run changed and has not put back.
+    """
+
+    def __init__(self, run_id: str, standings: Standings, changed: Callable[[], int] = lambda: 0) -> None:
         self._run_id = run_id
         self._standings = standings
+        self._changed = changed
         self._signal: signal.Signals | None = None
         self._reason = ""
         self._asked = asyncio.Event()
@@ -69,8 +73,17 @@ class Stop:
             *([f"  and {intents} more, whose ids had not come yet"] if intents else []),
             f"End them:  beacon reap {self._run_id}",
             f"Go on:     beacon resume {self._run_id}",
+            *not_put_back(self._changed()),
         ]
         cursor = "\x1b[?25h\n" if os.isatty(2) else ""
         with suppress(OSError):  # past the stream's own buffer: this may have come in the midst of a write to it
             os.write(2, (cursor + "".join(clean(line) + "\n" for line in lines)).encode(errors="replace"))
         os._exit(self.exit_code)
+
+
+def not_put_back(pools: int) -> list[str]:
+    """What is said where so many pools have a window still that the run changed."""
+    if not pools:
+        return []
+    said = f"beacon: the windows of {count(pools, 'pool')} were changed and are not put back"
+    return [f"{said}: what is kept warm costs money until they are. Put them back:  beacon cool"]

@@ -90,6 +90,15 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     measured: Mapping[Cell, tuple[int, int]]
     """How many cold starts and how many answers of each cell were measured; 0: the original system's figures."""
     prices: Prices
+    vain_seconds: float
+    """What a container that does not come to serve may cost at most: the job's time limit, and its window."""
+
+    @property
+    def vain_usd(self) -> float | None:
+        """USD for one such container of each cell, at most; None where a price is unknown."""
+        prices = self.prices.per_second.values()
+        known = [price for price in prices if price is not None]
+        return self.vain_seconds * sum(known) if len(known) == len(prices) else None
 
 
 def prices(cells: Iterable[Cell], gpu: Callable[[Cell], str | None], rates: Rates) -> Prices:
@@ -191,6 +200,7 @@ def outlook(
             for region, model in plan.cells()
         },
         prices=priced,
+        vain_seconds=plan.spec.limits.timeout + scaling.scaledown_window,
     )
 
 
@@ -286,6 +296,10 @@ def record(found: Outlook, plan: Plan) -> JsonObject:
             }
             for life in found.typical.lives
         ],
+        "in_vain": {
+            "seconds_at_most": round(found.vain_seconds, 3),
+            "usd_at_most": None if found.vain_usd is None else round(found.vain_usd, 6),
+        },
         "rates": {"dated": rates.dated, "source": rates.source},
     }
 

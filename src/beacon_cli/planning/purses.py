@@ -1,7 +1,7 @@
 """What a run has spent and reserved, against its budget. Pure: events in, USD out; decides nothing.
 
-Spent is what `show --cost` counts, and beside it the most that is not in yet: containers that may stand idle for
-their window after their last answers, attempts without an answer, answers that did not say their seconds.
+Spent is the most that `show --cost` tells: what is known, containers that may stand idle for their window after
+their last answers, calls without an answer, answers that did not say their seconds.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import msgspec
 from beacon_cli import events as ev
 from beacon_cli.planning.courses import Cell
 from beacon_cli.rates import Rates
-from beacon_cli.timings.costs import Costs, Key
-from beacon_cli.timings.waterfall import Waterfalls
+from beacon_cli.timings.accounts import Account
+from beacon_cli.timings.costs import Key
 
 
 class Tariff(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,12 +48,8 @@ class Purse:
     def __init__(self, limit: float, tariff: Tariff) -> None:
         self.limit = limit
         self._tariff = tariff
-        self._fold = Waterfalls()
-        self._costs = Costs()
+        self._account = Account()
         self._cells: dict[str, Cell] = {}
-        self._placed: dict[str, float] = {}
-        self._lost = 0.0
-        """USD of attempts without an answer, and of containers that were started and never said so."""
         self._reserved: dict[str, float] = {}
         self._starting: dict[Cell, str] = {}
         """Whose reservation holds the start of the cell's container."""
@@ -63,12 +59,10 @@ class Purse:
     @property
     def spent(self) -> float:
         """USD that is gone, or may be."""
-        tails = self._costs.tail(self._tariff.window)
-        known = sum(
-            (usage.known + usage.untold_seconds) * self._price(key) for key, usage in self._costs.usages.items()
-        )
-        idle = sum(seconds * self._price(key) for key, seconds in tails.items())
-        return known + idle + self._lost
+        costs = self._account.costs
+        used = sum((usage.known + usage.at_most) * self._price(key) for key, usage in costs.usages.items())
+        idle = sum(seconds * self._price(key) for key, seconds in costs.tail(self._tariff.window).items())
+        return used + idle
 
     @property
     def reserved(self) -> float:
@@ -91,7 +85,7 @@ class Purse:
         that stood idle for longer than its window has gone.
         """
         tariff = self._tariff
-        idle = max(0.0, at - self._alive.get(cell, at)) * self._fold.speed
+        idle = max(0.0, at - self._alive.get(cell, at)) * self._account.fold.speed
         if tariff.is_alone and cell in self._starting:
             return tariff.answer_of(cell)
         if tariff.is_alone and cell in self._alive and (tariff.is_kept or idle <= tariff.window):
@@ -108,30 +102,22 @@ class Purse:
 
     def apply(self, event: ev.Event) -> None:
         """Take one more event into account."""
-        told = self._fold.apply(event)
-        if told is not None:
-            self._costs.add(*told)
+        self._account.apply(event)
         match event:
             case ev.RunStarted() | ev.RunResumed():
                 self._begin()
-                if self._fold.run is not None and self._fold.run.rehearsal:
-                    self._costs.end_containers()
             case ev.Warming() | ev.Warmed() | ev.WarmingFailed():
                 self._warming(event)
             case ev.AttemptStarted():
                 self._cells[event.execution] = (event.region, event.model)
-            case ev.CallPlaced():
-                self._placed[event.execution] = event.at
             case ev.CallReattached(execution=execution) if execution in self._cells:
-                self._placed[execution] = event.at
                 cell = self._cells[execution]
                 self._put_by(execution, cell, self.price(cell, event.at))
             case ev.AttemptSucceeded(execution=execution) if execution in self._cells:
-                self._placed.pop(execution, None)
                 self._alive[self._cells[execution]] = event.at
                 self._release(execution)
-            case ev.AttemptFailed() | ev.AttemptCancelled() if event.execution in self._cells:
-                self._failed(event)
+            case ev.AttemptFailed() | ev.AttemptCancelled():
+                self._release(event.execution)
             case _:
                 pass
 
@@ -139,13 +125,6 @@ class Purse:
         self._reserved.clear()
         self._starting.clear()
         self._alive.clear()
-
-    def _failed(self, event: ev.AttemptFailed | ev.AttemptCancelled) -> None:
-        placed = self._placed.pop(event.execution, None)
-        if placed is not None:
-            seconds = max(0.0, event.at - placed) * self._fold.speed
-            self._lost += seconds * self._tariff.per_second[self._cells[event.execution]]
-        self._release(event.execution)
 
     def _warming(self, event: ev.Warming | ev.Warmed | ev.WarmingFailed) -> None:
         cell, key = (event.region, event.model), f"{event.region}\x1f{event.model}"
@@ -155,8 +134,6 @@ class Purse:
         self._release(key)
         if isinstance(event, ev.Warmed):
             self._alive[cell] = event.at
-        else:
-            self._lost += event.seconds * self._fold.speed * self._tariff.per_second[cell]
 
     def _put_by(self, key: str, cell: Cell, usd: float) -> None:
         self._reserved[key] = usd
@@ -169,3 +146,8 @@ class Purse:
     def _price(self, key: Key) -> float:
         said = self._tariff.rates.per_second(key.gpu, key.region) if key.gpu else None
         return self._tariff.per_second[key.region, key.model] if said is None else said
+
+
+def reached(limit: float) -> str:
+    """Why a run ends whose budget, in USD, leaves nothing for another answer; so its journal has it."""
+    return f"budget of {limit:.2f} USD reached"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from beacon_cli.ports.run import (
+    Begun,
     Containers,
     Deployer,
     Display,
@@ -25,6 +26,7 @@ from beacon_cli.ports.run import (
 from beacon_cli.ports.store import Store
 
 __all__ = [
+    "Begun",
     "Containers",
     "Deployer",
     "Display",

@@ -13,6 +13,8 @@ from beacon_cli.results import Standings
 
 Placed: TypeAlias = Callable[[str], Awaitable[None]]
 """Called by an executor with the remote call's id; returns once the id is on disk."""
+Begun: TypeAlias = Callable[[str | None], Awaitable[None]]
+"""The same of a call that may have no id: None, where nothing can end it."""
 
 Emit: TypeAlias = Callable[[Event], Awaitable[None]]
 """Says what happened. Returns once the event is on disk and every listener has been told."""
@@ -139,11 +141,12 @@ class Containers(Protocol):
         """How what this pair calls is deployed. None: it is not there, or the provider could not be asked."""
 
     async def wake(
-        self, region: Region, model: Model, placed: Placed, may_place: MayPlace = always
+        self, region: Region, model: Model, placed: Begun, may_place: MayPlace = always
     ) -> Outcome | None:
         """See to it that a container of the pair's pool serves, by a call that asks nothing of the model.
 
-        `placed` and `may_place` as in `Executor.attempt`; a request that has no id needs neither. Takes as long as
+        `placed` and `may_place` as in `Executor.attempt`; of a request that has no id `placed` is told None before
+        it is sent, and `may_place` is asked then. Takes as long as
         a container takes to start: the caller owns the limit, and ends the call with `Executor.cancel`.
         `Succeeded` has an empty response, and what the container said of itself. None: nothing can be called there
         without asking the model.

@@ -167,13 +167,18 @@ def day(number: int) -> str:
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
-    """The medians of one region held against those of another; None where either has none."""
+    """The medians of one region held against those of another; None where either has none.
+
+    `n` counts all answers of both, `warm_n` and `cold_n` those that the medians are of.
+    """
 
     region: str
     other: str
     warm: tuple[float, float] | None
     cold: tuple[float, float] | None
     n: tuple[int, int]
+    warm_n: tuple[int, int]
+    cold_n: tuple[int, int]
 
 
 def against(metrics: Metrics, region: str = "eu", other: str = "us") -> Against | None:
@@ -193,6 +198,8 @@ def against(metrics: Metrics, region: str = "eu", other: str = "us") -> Against 
         warm=pair(mine.warm_seconds, theirs.warm_seconds),
         cold=pair(mine.cold_seconds, theirs.cold_seconds),
         n=(mine.n, theirs.n),
+        warm_n=(mine.warm_seconds.n, theirs.warm_seconds.n),
+        cold_n=(mine.cold_seconds.n, theirs.cold_seconds.n),
     )
 
 

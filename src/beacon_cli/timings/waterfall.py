@@ -290,7 +290,10 @@ class Waterfalls:
         if isinstance(event, ev.WarmingFailed):
             return None
         claims, seen = of_answer(event.answer), max(0.0, event.seconds) * self.speed
-        if not divided(seen, claims)[1]:
+        region = self._regions.get(event.region)
+        # A container that is kept warm begins to start before it is woken, with its region's turn.
+        passed = seen if region is None else max(seen, (event.at - region.turn) * self.speed)
+        if not divided(passed, claims)[1]:
             claims = claims.without_times()
         return Told(None, self._sample(event.region, event.model, event.at, claims, seen, woken=True))
 

@@ -139,6 +139,11 @@ class TicketQueue:
             self._renewal.end()
             await self._windows.put_all_back()
 
+    @property
+    def changed(self) -> int:
+        """See `Windows.changed`."""
+        return self._windows.changed
+
     def turn(
         self, region: Region, models: Sequence[Model], executions: int
     ) -> AbstractAsyncContextManager[Turn | Over]:

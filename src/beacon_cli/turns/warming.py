@@ -37,7 +37,7 @@ class Warmer:
         began = anyio.current_time()
         placed_as: str | None = None
 
-        async def placed(call_id: str) -> None:
+        async def placed(call_id: str | None) -> None:
             nonlocal placed_as
             placed_as = call_id
             await self._emit(ev.Warming(at=self._clock(), region=region.id, model=model.id, call_id=call_id))

@@ -18,6 +18,7 @@ from beacon_cli.timings.advice import Facts, advise
 from beacon_cli.timings.claims import Claims
 from beacon_cli.timings.costs import Costs
 from beacon_cli.timings.habits import Habits
+from beacon_cli.timings.losses import Lost
 from beacon_cli.timings.metrics import Metrics
 from beacon_cli.timings.samples import Sample
 from beacon_cli.timings.shares import Shares
@@ -132,7 +133,8 @@ def pictures(model: str, gpu: str | None, width: int) -> list[RenderableType]:
     for sample in samples(model, gpu):
         metrics.add(sample)
         habits.add(sample)
-        costs.add(fall({Part.FAILED: 3.0}, model=model), sample)
+        costs.add(sample)
+        costs.lose(Lost("eu", model, 3.0))
     habits.close()
     facts = [Facts(region="eu", group=metrics.regions["eu"], habits=habits)]
     cost = costing.CostView(run_id="r", job_id=model, rehearsal=True, costs=costs, rates=RATES, window=120.0)

@@ -145,3 +145,11 @@ def test_an_endpoint_starts_nothing() -> None:
     found = outlook(plan, History(), priced, Scaling(), draws=20, without_containers=True)
     assert {way.cold_wall for way in found.forecasts.values()} == {0.0}
     assert found.forecasts[Name.COLD].wall == found.forecasts[Name.KEPT_WARM].wall
+
+
+def test_containers_that_start_in_vain_are_priced_up_to_the_time_limit() -> None:
+    """Each may cost its time limit and its window; where a price is unknown so is the sum."""
+    each = SMALL.limits.timeout + Scaling().scaledown_window
+    said = record(foreseen(), Plan(SMALL))["in_vain"]
+    assert said == {"seconds_at_most": each, "usd_at_most": pytest.approx(each * 3 * (0.001 + 0.002))}
+    assert record(foreseen(gpu=None), Plan(SMALL))["in_vain"]["usd_at_most"] is None

@@ -12,26 +12,11 @@ from hypothesis import strategies as st
 from beacon_cli.rates import Rates
 from beacon_cli.timings.claims import Claims
 from beacon_cli.timings.costs import Costs, Key, price, record, total
+from beacon_cli.timings.losses import Lost
 from beacon_cli.timings.samples import Sample
-from beacon_cli.timings.waterfall import Part, Waterfall
 
 RATES = Rates(gpu={"T4": 0.001}, region={"eu": 2.0}, dated="2026-07-01", source="here")
 KEY = Key("eu", "m", "T4")
-
-
-def waterfall(**parts: float) -> Waterfall:
-    """An execution in `eu` with these parts."""
-    return Waterfall(
-        execution="e",
-        region="eu",
-        model="m",
-        question="q",
-        repeat=1,
-        attempts=1,
-        answered=True,
-        parts={Part[name.upper()]: seconds for name, seconds in parts.items()},
-        claims=Claims(),
-    )
 
 
 def answer(at: float, generation: float | None = 4.0, start: float | None = 0.0, **claims: Any) -> Sample:
@@ -50,7 +35,7 @@ def costs(*samples: Sample) -> Costs:
     """Of these answers."""
     found = Costs()
     for sample in samples:
-        found.add(waterfall(), sample)
+        found.add(sample)
     return found
 
 
@@ -90,7 +75,7 @@ def test_containers_that_have_ended_are_not_those_of_the_same_name() -> None:
     """A resumed rehearsal has containers of its own: no idle time between the two, a window for each."""
     found = costs(answer(100.0))
     found.end_containers()
-    found.add(waterfall(), answer(9_000.0, start=10.0))
+    found.add(answer(9_000.0, start=10.0))
     (usage,) = found.usages.values()
     assert (found.containers, usage.idle) == (2, 0.0)
     assert found.tail(120.0) == {KEY: 240.0}
@@ -120,8 +105,43 @@ def test_what_has_no_price_is_unknown(sample: Sample) -> None:
 
 
 def test_failed_attempts_are_an_upper_bound() -> None:
-    """What attempts without an answer took is named, by their model's GPU, and not added to what was used."""
+    """What calls without an answer took is named, by their model's GPU, and not added to what was used."""
     found = costs(answer(1.0))
-    found.add(waterfall(failed=30.0), None)
+    found.lose(Lost("eu", "m", 30.0))
     usage = found.usages[KEY]
     assert (usage.failed, usage.known) == (30.0, 4.0)
+
+
+def test_what_gave_no_answer_takes_the_gpu_that_a_later_answer_names() -> None:
+    """A loss before the first answer is priced as soon as an answer says what it ran on."""
+    found = Costs()
+    found.lose(Lost("eu", "m", 30.0))
+    assert record(found, RATES, 120.0)["usages"][0]["usd_at_most"] is None
+    found.add(answer(100.0))
+    (only,) = record(found, RATES, 120.0)["usages"]
+    assert only["usd_at_most"] == pytest.approx((30.0 + 4.0 + 120.0) * 0.002)
+
+
+def test_a_model_that_only_failed_may_have_left_a_container_idle() -> None:
+    """Where no answer names a container one is assumed; what a crash left is another than the one that answers."""
+    found = Costs()
+    found.lose(Lost("eu", "m", 900.0))
+    assert found.tail(300.0) == {Key("eu", "m", ""): 300.0}
+    found.lose(Lost("eu", "m", 40.0, is_left=True))
+    found.add(answer(1e6))
+    assert found.tail(300.0) == {KEY: 600.0}
+    unnamed = costs(answer(1.0, container=None), answer(9.0, container=None))
+    assert (unnamed.tail(300.0), unnamed.usages[KEY].unnamed) == ({KEY: 300.0}, 2)
+
+
+def test_a_container_that_is_kept_costs_until_it_is_let_go() -> None:
+    """Kept warm it stands there before its first answer and after its last, also for longer than its window."""
+    found = Costs()
+    found.keep("eu", 0.0)
+    found.add(answer(100.0))
+    found.let_go(1_100.0, 1.0, "eu")
+    assert found.usages[KEY].before == 96.0
+    assert found.tail(120.0) == {KEY: 1_000.0}
+    assert found.tail(2_000.0) == {KEY: 2_000.0}
+    found.add(answer(1_200.0))
+    assert (found.usages[KEY].idle, found.tail(120.0)) == (1_096.0, {KEY: 120.0})

@@ -65,6 +65,7 @@ def test_regions_and_all_are_the_models_together() -> None:
     held = against(found)
     assert held is not None
     assert (held.warm, held.cold, held.n) == ((4.0, 8.0), None, (2, 1))
+    assert (held.warm_n, held.cold_n) == ((1, 1), (1, 0))
     assert against(metrics(sample())) is None
 
 

@@ -215,7 +215,7 @@ def test_a_woken_container_is_a_sample_and_no_answer() -> None:
         history.add(sample)
         metrics.add(sample)
         habits.add(sample)
-        costs.add(None, sample)
+        costs.add(sample)
     habits.close()
     assert (history.n, history.start(FIRST.region.id, FIRST.model.id).quantile(0.5)) == (1, 50.0)
     group = metrics.all
@@ -252,3 +252,14 @@ def test_samples_hold_what_was_seen() -> None:
     assert isinstance(sample, Sample)
     assert (sample.region, sample.model, sample.run) == (FIRST.region.id, FIRST.model.id, start().run_id)
     assert (sample.seconds, sample.seen, sample.overhead) == (54.0, 56.0, 2.0)
+
+
+def test_a_container_that_is_kept_may_begin_to_start_before_it_is_woken() -> None:
+    """Its own account is believed as far back as its region's turn, and not further."""
+    turn = ev.RegionStarted(at=5.0, region=FIRST.region.id, waited=0.0)
+    for waited in (54.0, 20.0):
+        (sample,) = samples([*told(), turn, *woken(62.0, waited)])
+        assert sample.claims.start == 50.0
+    late = ev.RegionStarted(at=40.0, region=FIRST.region.id, waited=0.0)
+    (sample,) = samples([*told(), late, *woken(62.0, 20.0)])
+    assert sample.claims.start is None

@@ -6,6 +6,7 @@
 * `calls`: waiting for a call that was placed, and ending it
 * `waking`, `addresses`: starting a container by a call that asks nothing, or over HTTP
 * `deploying`: what `modal deploy` does, for the files of the apps
+* `versions`: which version of an app is deployed, by the SDK's own command
 * `reaching`: whether anybody listens at Modal's address
 * `border`: what the SDK raises, and what is made of it
 * `gate`: the last look before a call's request leaves

@@ -20,8 +20,8 @@ from beacon_cli.executors.modal import waking
 from beacon_cli.executors.modal.bridge import theirs
 from beacon_cli.executors.modal.gate import Gate
 from beacon_cli.executors.modal.pools import Handle, Pool, find
-from beacon_cli.model import Deployed, ModalTarget, Model, Outcome, PoolStanding, Region, Window
-from beacon_cli.ports import MayPlace, Placed, always
+from beacon_cli.model import Cancelled, Deployed, ModalTarget, Model, Outcome, PoolStanding, Region, Window
+from beacon_cli.ports import Begun, MayPlace, always
 
 LEAST_WINDOW = 2
 """The shortest window that Modal takes, in seconds; the SDK refuses others (`autoscaler.update`, modal 1.6)."""
@@ -87,12 +87,15 @@ class ModalContainers:
         return await self._asked(self.pool(region, model), _deployed)
 
     async def wake(
-        self, region: Region, model: Model, placed: Placed, may_place: MayPlace = always
+        self, region: Region, model: Model, placed: Begun, may_place: MayPlace = always
     ) -> Outcome | None:
         """See `ports.Containers.wake`."""
         if address := self._addresses.get(region.id):
             from beacon_cli.executors.modal import addresses
 
+            if not may_place():
+                return Cancelled(message="the turn is over")
+            await placed(None)
             return await addresses.by_address(address, region, model)
         pool = Pool.of(self._target, region, model)
         return await waking.by_call(pool, self._client, gate=self._gate, placed=placed, may_place=may_place)
