@@ -103,15 +103,19 @@ def reader(allowed: Settings) -> Reader:
     Raises:
         SpecError: a file of patterns is not there or is wrong; every fault is named.
     """
-    import tomllib
     from importlib import resources
 
     from beacon_cli import tables
-    from beacon_cli.evidence import patterns
+    from beacon_cli.evidence import patterns, shipped
     from beacon_cli.evidence.readings import Reader
 
-    shipped = resources.files("beacon_cli.evidence").joinpath("patterns.toml").read_text(encoding="utf-8")
-    found, faults = patterns.parse(tomllib.loads(shipped), "patterns.toml", checked=True)
+    folder = resources.files("beacon_cli.evidence")
+    source = folder.joinpath("patterns.toml").read_bytes()
+    found, faults = shipped.read(folder.joinpath("patterns.json").read_bytes(), source), list[Fault]()
+    if found is None:  # somebody has changed the one and not made the other
+        import tomllib
+
+        found, faults = patterns.parse(tomllib.loads(source.decode()), "patterns.toml", checked=True)
     for path in allowed.patterns:
         file = printable(str(path))
         try:

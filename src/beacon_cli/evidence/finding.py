@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 from operator import or_
 
 from beacon_cli.evidence.necessary import END, LONGEST, MOST_SETS, branches, needed
-from beacon_cli.evidence.patterns import UNSPACED, Means, Pattern, Where
+from beacon_cli.evidence.patterns import Means, Part, Pattern, Where
 
 Found = dict[Means, dict[int, str]]
 """For each meaning the lines that have it, with the name of the first pattern found there."""
@@ -26,14 +26,24 @@ _MOST_WORDS = 50_000
 """Words that are remembered with the patterns that they are for."""
 
 
+def parts(pattern: Pattern, *, spaced: bool) -> tuple[Part, ...]:
+    """The alternatives of a pattern, for texts with spaces between words or without."""
+    if pattern.parts and pattern.is_spaced == spaced:
+        return pattern.parts
+    return tuple(
+        Part(each, tuple(tuple(sorted(beginnings)) for beginnings in needed(each, spaced=spaced)))
+        for each in branches(pattern.expression)
+    )
+
+
 class Finder:
     """The patterns of one language. Each is tried only on lines with words that it needs (`necessary`)."""
 
     def __init__(self, patterns: Iterable[Pattern]) -> None:
         order = list(Means)
         ordered = sorted(patterns, key=lambda pattern: order.index(pattern.means))
-        self._parts = [(pattern, part) for pattern in ordered for part in branches(pattern.expression)]
-        self._spaced = not any(pattern.language in UNSPACED for pattern in ordered)
+        self._spaced = all(pattern.is_spaced for pattern in ordered)
+        self._parts = [(pattern, part) for pattern in ordered for part in parts(pattern, spaced=self._spaced)]
         self._searches: dict[int, re.Pattern[str]] = {}
         self._by_beginning, self._always = self._indexed()
         self._by_word = _Words(self._by_beginning, spaced=self._spaced)
@@ -87,7 +97,7 @@ class Finder:
 
     def _compiled(self, number: int) -> re.Pattern[str]:
         """An alternative of a pattern as a search; compiled when it is first needed, for most never are."""
-        _, expression = self._parts[number]
+        expression = self._parts[number][1].expression
         search = re.compile(rf"\b(?=\w)(?:{expression})" if self._spaced else expression)
         self._searches[number] = search
         return search
@@ -104,8 +114,8 @@ class Finder:
         """The needs that each beginning meets, as bits, first needs lowest; and those that are always met."""
         index: dict[str, int] = {}
         always = 0
-        for number, (_, expression) in enumerate(self._parts):
-            needs = needed(expression, spaced=self._spaced)
+        for number, (_, part) in enumerate(self._parts):
+            needs = part.needs
             for place in range(MOST_SETS):
                 bit = 1 << number + place * len(self._parts)
                 always |= 0 if place < len(needs) else bit

@@ -72,14 +72,30 @@ class Where(StrEnum):
     ANYWHERE = "anywhere"
 
 
-class Pattern(msgspec.Struct, frozen=True, kw_only=True):
-    """One pattern, checked; `expression` has its words filled in and compiles, without groups of its own."""
+class Part(msgspec.Struct, frozen=True):
+    """An alternative of an expression, and the sets of beginnings that it needs: see `necessary`."""
+
+    expression: str
+    needs: tuple[tuple[str, ...], ...]
+
+
+class Pattern(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One pattern, checked; `expression` has its words filled in and compiles, without groups of its own.
+
+    `parts` are its alternatives for texts of its own language, where they were worked out before: see `shipped`.
+    """
 
     name: str
     language: str
     means: Means
     where: Where
     expression: str
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether its language has spaces between words."""
+        return self.language not in UNSPACED
 
 
 def parse(
