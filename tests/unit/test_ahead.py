@@ -8,13 +8,12 @@ import pytest
 from tests.unit.display.streams import Plot, stream
 
 from beacon_cli import events as ev
-from beacon_cli.model import Succeeded
 from beacon_cli.operations.ahead import Ahead
 from beacon_cli.results import Standings
 
 
-def _answered(text: str = "No.") -> ev.AttemptSucceeded:
-    return ev.AttemptSucceeded(at=1.0, execution="e", attempt=1, seconds=1.0, answer=Succeeded(response=text))
+def _placed() -> ev.CallPlaced:
+    return ev.CallPlaced(at=1.0, execution="e", attempt=1, call_id="c")
 
 
 def _standings(questions: int) -> Standings:
@@ -35,13 +34,12 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.anyio
-async def test_the_reader_is_ready_once_an_answer_has_come() -> None:
-    """It has compiled what an answer of that language needs, and reads as any other."""
+async def test_the_reader_is_made_ready_once_a_call_is_placed() -> None:
+    """It reads as any other."""
     ahead = Ahead()
-    await ahead.handle(_answered("I'm sorry, but I can't help with that."), _standings(2))
+    await ahead.handle(_placed(), _standings(2))
     reader = ahead.reader()
     assert reader is not None
-    assert reader._finders
     assert reader.read("I'm sorry, but I can't help with that.").kind == "hard_refusal"
 
 
@@ -49,7 +47,7 @@ async def test_the_reader_is_ready_once_an_answer_has_come() -> None:
 async def test_nothing_is_made_ready_for_a_single_question() -> None:
     """Its only answer is its end."""
     ahead = Ahead()
-    await ahead.handle(_answered(), _standings(1))
+    await ahead.handle(_placed(), _standings(1))
     assert ahead.reader() is None
 
 
@@ -58,5 +56,5 @@ async def test_wrong_patterns_are_left_to_the_end(tmp_path: Path) -> None:
     """What is wrong is said once, where it matters; the run goes on."""
     (tmp_path / "beacon.toml").write_text('patterns = ["nowhere.toml"]\n', encoding="utf-8")
     ahead = Ahead()
-    await ahead.handle(_answered(), _standings(2))
+    await ahead.handle(_placed(), _standings(2))
     assert ahead.reader() is None

@@ -1,7 +1,7 @@
 """What the end of a run needs, made ready while answers are awaited: modules that show it, the reader's patterns.
 
-Loading and compiling takes a quarter of a second, and a run waits for the network anyway. Must decide nothing: an
-end for which nothing was made ready shows the same, later.
+Loading takes a twentieth of a second, and a run waits for the network anyway. Must decide nothing: an end for which
+nothing was made ready shows the same, later.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SWITCH = 0.0005
 
 
 class Ahead:
-    """Begins with the first answer of several, which is read as the end will read it. A `ports.Listener`."""
+    """Begins with the first call of several: before its answer there is the least to do. A `ports.Listener`."""
 
     def __init__(self) -> None:
         self._thread: Thread | None = None
@@ -37,19 +37,17 @@ class Ahead:
 
     async def handle(self, event: ev.Event, standings: Standings) -> None:
         """See `ports.Listener.handle`; never waits."""
-        if self._thread is None and isinstance(event, ev.AttemptSucceeded) and standings.planned > 1:
-            self._thread = Thread(target=self._make, args=[event.answer.response], name="ahead", daemon=True)
+        if self._thread is None and isinstance(event, ev.CallPlaced) and standings.planned > 1:
+            self._thread = Thread(target=self._make, name="ahead", daemon=True)
             self._thread.start()
 
-    def _make(self, answer: str) -> None:
+    def _make(self) -> None:
         usual = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH)
         try:
             with suppress(Exception):  # the end meets it again, and says so
                 from beacon_cli.operations import looking, noting, timing  # noqa: F401 - so that they are there
 
-                reader = wiring.reader(wiring.settings())
-                reader.read(answer)  # compiles what answers of this language need
-                self._reader = reader
+                self._reader = wiring.reader(wiring.settings())
         finally:
             sys.setswitchinterval(usual)
