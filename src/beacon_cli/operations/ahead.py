@@ -1,7 +1,7 @@
 """What the end of a run needs, made ready while answers are awaited: modules that show it, the reader's patterns.
 
-Loading takes a twentieth of a second, and a run waits for the network anyway. Must decide nothing: an end for which
-nothing was made ready shows the same, later.
+Loading takes a twentieth of a second, and a run waits for the network anyway. Must decide nothing: an end for
+which nothing was made ready shows the same, later.
 """
 
 from __future__ import annotations
