@@ -31,15 +31,16 @@ FILES = {
 
 def application(arguments: Sequence[str] = ()) -> typer.Typer:
     """The application with all its commands; with one alone where the arguments begin with its name."""
+    wanted = next((each for each in arguments if not each.startswith("-")), "")
+    files = [file for file, commands in FILES.items() if wanted in commands] or list(FILES)
     app = typer.Typer(
         name="beacon",
         help="Ask the same questions of several models in several regions, and see how the answers differ.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        add_completion=len(files) > 1,  # its options are read for every command, and belong to none
     )
     app.callback()(_beacon)
-    wanted = next((each for each in arguments if not each.startswith("-")), "")
-    files = [file for file, commands in FILES.items() if wanted in commands] or list(FILES)
     for file in files:
         import_module(f"{__name__}.{file}").register(app)
     if len(files) == 1:
