@@ -26,9 +26,11 @@ def encoded(value: Any) -> bytes | None:
 
 
 def is_finite(value: Any) -> bool:
-    """Whether every number in a value of JSON's types is one that JSON has."""
+    """Whether every number in a value of JSON's types, or in a record of such, is one that JSON has."""
     if type(value) is float:
         return math.isfinite(value)
+    if isinstance(value, msgspec.Struct):
+        return all(is_finite(getattr(value, name)) for name in value.__struct_fields__)
     if isinstance(value, Mapping):
         return all(map(is_finite, value.values()))
     return all(map(is_finite, value)) if isinstance(value, list | tuple) else True

@@ -327,8 +327,12 @@ def to_line(event: Event) -> bytes:
 
     The standard library's escapes carry lone surrogates, which UTF-8 and msgspec's own encoder cannot.
     """
-    provenance = event.answer.provenance if type(event) is AttemptSucceeded else None
-    if type(event) in _OF_NAMES or (provenance is not None and ascii_json.is_finite(provenance)):
+    told: Any = None
+    if type(event) is AttemptSucceeded:
+        told = event.answer.provenance
+    elif isinstance(event, RunStarted | RunResumed):
+        told = event  # with thousands of questions a copy of it in dictionaries takes as much memory as a run
+    if type(event) in _OF_NAMES or (told is not None and ascii_json.is_finite(told)):
         line = ascii_json.encoded(event)
         if line is not None:
             return line + b"\n"

@@ -116,19 +116,22 @@ def ends(path: Path) -> tuple[RunStarted | None, RunFinished | None]:
     return started if isinstance(started, RunStarted) else None, _finish(tail)
 
 
-def result_rows(path: Path, executions: Iterable[Execution]) -> Iterator[JsonObject]:
+def result_rows(
+    path: Path, executions: Iterable[Execution], standings: Standings | None = None
+) -> Iterator[JsonObject]:
     """One row for each of `executions`, in their order, as `rows.row` has it.
 
     The journal is read twice, first for the places of the deciding records and then for these alone, so that no
-    more than one answer is in memory.
+    more than one answer is in memory. `standings` is its fold, from whoever has it already.
 
     Raises:
         StoreError: as `recover`; also for a journal without a run.
     """
-    standings = Standings()
+    is_folded, standings = standings is not None, standings or Standings()
     deciding: dict[str, int] = {}
     for record in records(path):
-        _apply(path, standings, record)
+        if not is_folded:
+            _apply(path, standings, record)
         match record.event:
             case AttemptStarted(execution=key):
                 deciding.pop(key, None)

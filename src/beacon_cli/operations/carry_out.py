@@ -181,7 +181,7 @@ async def _go_on(continuation: Continuation, settings: Settings, folder: RunFold
         plan = Plan(_budgeted(present, continuation.terms.max_cost or last))
         played = playing.played_still(began, plan.spec)
         if past.finished and not continuation.again and not any(pending(past, e.id) for e in plan.executions()):
-            _write_results(folder, plan, continuation.output)
+            _write_results(folder, plan, past, continuation.output)
             paper.say([f"nothing is pending in run {folder.run_id}"], sys.stderr)
             _summarise(past, folder, continuation.show, Ahead())
             return _code(past)
@@ -354,7 +354,7 @@ async def _carried_out(
                     clock=time.time,
                     rand=random.random,
                 )
-            _write_results(means.folder, means.plan, asked.output)
+            _write_results(means.folder, means.plan, standings, asked.output)
         except* StoreError as group:
             raise _resumable(group, opening.run_id, standings) from None
         finally:
@@ -375,8 +375,9 @@ def _resumable(group: BaseExceptionGroup[StoreError], run_id: str, standings: St
     return StoreError(f"{first}. Mend that, then: beacon resume {run_id}")
 
 
-def _write_results(folder: RunFolder, plan: Plan, output: Path | None) -> None:
-    folder.write_results(map(rows.to_line, replay.result_rows(folder.journal, plan.executions())))
+def _write_results(folder: RunFolder, plan: Plan, standings: Standings, output: Path | None) -> None:
+    found = replay.result_rows(folder.journal, plan.executions(), standings)
+    folder.write_results(map(rows.to_line, found))
     if output:
         folder.copy_results(output)
 
