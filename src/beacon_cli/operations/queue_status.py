@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,9 +20,11 @@ from beacon_cli.display import paper
 from beacon_cli.errors import BeaconError, UsageError
 from beacon_cli.model import JsonObject
 from beacon_cli.names import RegionNames, printable, quoted
-from beacon_cli.ports import Store
 from beacon_cli.settings import Settings
 from beacon_cli.tickets import RegionLine, Snapshot
+
+if TYPE_CHECKING:  # whoever only looks needs no more than what it is called
+    from beacon_cli.ports import Store
 
 _EVERY = 1.0
 """Seconds between two looks of a watch."""

@@ -187,7 +187,7 @@ class RedisStore:
     @property
     def poll_seconds(self) -> float:
         """See `ports.Store.poll_seconds`: a turn is to be taken within 50 ms."""
-        return 0.04
+        return 0.044
 
     def close(self) -> None:
         """See `ports.Store.close`."""
