@@ -17,7 +17,7 @@ from beacon_cli.display.words import clock, count
 from beacon_cli.queue_view import Gpus, Job, RegionStatus, Status, Waiter, seconds_since
 from beacon_cli.tickets import Caps, FailedExecution
 
-_MOST_WAITING = 20
+_MOST_WAITING = 10
 """Of more jobs that wait in a region than these the rest is counted, not shown."""
 _MOST_FAILURES = 200
 _REGION = 12

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # whoever only looks needs no more than what it is called
 _EVERY = 1.0
 """Seconds between two looks of a watch."""
 
-_SHOWN = 20
+_SHOWN = 10
 """So many who wait in a region are told one by one: as many as `display.queueing` shows."""
 
 Look = Callable[[], JsonObject]

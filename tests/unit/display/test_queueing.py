@@ -83,7 +83,7 @@ def test_a_long_queue_is_counted(width: int) -> None:
         store.enter(request(f"w{number}", "us"))
     shown = text(queueing.status(queue_view.read(record(store)), width), width)
     assert "and 32 more in US" in shown
-    assert shown.count("in about") == 20
+    assert shown.count("in about") == 10
 
 
 @pytest.mark.parametrize(
