@@ -77,12 +77,12 @@ def test_hostile_names_stay_harmless_at_every_width(width: int) -> None:
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_a_long_queue_is_counted(width: int) -> None:
-    """Twenty of those that wait are shown, the rest is a number."""
+    """Ten of those that wait are shown, the rest is a number."""
     store, _ = busy()
     for number in range(50):
         store.enter(request(f"w{number}", "us"))
     shown = text(queueing.status(queue_view.read(record(store)), width), width)
-    assert "and 32 more in US" in shown
+    assert "and 42 more in US" in shown
     assert shown.count("in about") == 10
 
 
