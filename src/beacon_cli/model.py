@@ -303,15 +303,6 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     window: Window | None = None
 
 
-class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment of an app: its number, counted from 1; when, by whom and with which tag, as it is said."""
-
-    number: int
-    at: str = ""
-    by: str = ""
-    tag: str = ""
-
-
 class ErrorKind(StrEnum):
     """What went wrong with an attempt, in one word; `INFRASTRUCTURE` says which kinds count for the breaker."""
 

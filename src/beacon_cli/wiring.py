@@ -17,7 +17,7 @@ import msgspec
 
 from beacon_cli import settings as configuration
 from beacon_cli.errors import Fault, SpecError, UsageError
-from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec, Version
+from beacon_cli.model import JsonObject, ModalTarget, Model, OpenaiTarget, Region, SimulatedTarget, Spec
 from beacon_cli.names import printable, quoted
 from beacon_cli.rates import Rates, check, merged, read
 from beacon_cli.settings import Settings
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # not every command needs them, and they take milliseconds
     from beacon_cli.evidence.accuracy import Measured
     from beacon_cli.evidence.readings import Reader
     from beacon_cli.executors.openai import OpenaiExecutor
-    from beacon_cli.ports import Deployer, Display, Endpoints, Executor, Store
+    from beacon_cli.ports import Deployer, Display, Endpoints, Executor, Store, Version
 
 
 class Show(msgspec.Struct, frozen=True, kw_only=True):

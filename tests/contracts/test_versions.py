@@ -10,7 +10,7 @@ from tests.contracts.executing import emulating
 
 from beacon_cli.behaviour.script import Script
 from beacon_cli.executors.modal import versions
-from beacon_cli.model import Version
+from beacon_cli.ports import Version
 
 pytestmark = pytest.mark.anyio
 

@@ -31,12 +31,11 @@ from beacon_cli.model import (
     Region,
     SimulatedTarget,
     Spec,
-    Version,
 )
 from beacon_cli.names import suggestion
 from beacon_cli.operations import bare_jobs, taking_turns
 from beacon_cli.plan import Plan
-from beacon_cli.ports import Containers, Endpoints, Executor
+from beacon_cli.ports import Containers, Endpoints, Executor, Version
 from beacon_cli.runs import Runs, RunState
 from beacon_cli.settings import Settings
 from beacon_cli.templates import cell_values, fill

@@ -21,6 +21,7 @@ from beacon_cli.ports.run import (
     Placed,
     Queue,
     Turn,
+    Version,
     always,
 )
 from beacon_cli.ports.store import Store
@@ -42,5 +43,6 @@ __all__ = [
     "Queue",
     "Store",
     "Turn",
+    "Version",
     "always",
 ]

@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
+import msgspec
+
 from beacon_cli.events import Event
 from beacon_cli.model import Deployed, Execution, Model, Outcome, PoolStanding, Region, Window
 from beacon_cli.results import Standings
@@ -253,6 +255,15 @@ class Display(Listener, Protocol):
 
         The same `standings` object is given each time; it is read here and between calls, never changed.
         """
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment of an app: its number, counted from 1; when, by whom and with which tag, as it is said."""
+
+    number: int
+    at: str = ""
+    by: str = ""
+    tag: str = ""
 
 
 class Deployer(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from beacon_cli.model import Version
+from beacon_cli.ports import Version
 
 _PATIENCE = 15.0
 """Seconds for one app; the command alone takes about one to start."""
