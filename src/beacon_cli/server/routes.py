@@ -51,8 +51,11 @@ class Face(msgspec.Struct, frozen=True):
 
 
 def guarded(path: str) -> bool:
-    """Whether what is read there needs the token: answers do, counts do not."""
-    return path.startswith("/jobs/") and path.endswith("/results")
+    """Whether what is read there needs the token: answers do, counts do not.
+
+    Whatever stands below a run is taken for answers, however the router reads the rest of the path.
+    """
+    return path.startswith("/jobs/") and "/" in path.removeprefix("/jobs/")
 
 
 def application(face: Face) -> Starlette:

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from beacon_cli.server.guard import LOOPBACK, Guard, Message, Receive, Refusal, Rules, Send, host_name, refusal
+from beacon_cli.server.routes import guarded
 
 TOKEN = "t" * 43
 RULES = Rules(hosts=LOOPBACK | {"beacon.example"}, token=TOKEN, largest=1_000, patience=0.05)
@@ -133,6 +134,19 @@ def test_only_the_token_itself_will_do(given: tuple[tuple[str, str], ...]) -> No
     assert found is not None
     assert found.status == 401
     assert dict(found.headers)[b"www-authenticate"].startswith(b"Bearer")
+
+
+@pytest.mark.parametrize("path", ["/jobs/run/results\n", "/jobs/run\x00", "/\r", "/queue/status/eu\x7f"])
+def test_a_path_holds_no_control_character(path: str) -> None:
+    """The router takes a line break at its end for nothing, and would let in what the guard has not looked at."""
+    assert status("GET", HOST, path=path) == 400
+
+
+@pytest.mark.parametrize("end", ["results", "results\n", "results/", "/results", "other"])
+def test_all_that_is_below_a_run_needs_the_token(end: str) -> None:
+    """Whoever reads a path otherwise than the router fails closed."""
+    assert guarded(f"/jobs/run/{end}")
+    assert not guarded("/jobs/run")
 
 
 def test_answers_need_the_token_though_they_are_read() -> None:
