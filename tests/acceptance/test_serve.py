@@ -6,7 +6,9 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +18,13 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.queueing import request
 from tests.support.serving import Served, serving
 
+from beacon_cli.queues import sqlite
 from beacon_cli.server import openapi
+from beacon_cli.server.watch import FRESH
+from beacon_cli.tickets import POISON, Entered, Refused
 
 JOB = """\
 id: posted
@@ -114,6 +120,21 @@ def test_the_status_has_the_original_systems_form(served: Served) -> None:
     assert queues["US"]["current_job"] is None
 
 
+def test_the_status_names_what_is_set_aside(served: Served, home: Path) -> None:
+    """As `beacon queue-status` does on the machine itself."""
+    with closing(sqlite.store(home / "state" / "rehearsals.db", outlived=False)) as store:
+        for holder in range(POISON):
+            entered = store.enter(request("poison", holder=f"host:{holder}"))
+            assert isinstance(entered, Entered)
+            store.claim(entered.ticket, f"host:{holder}")
+        assert isinstance(store.enter(request("poison")), Refused)
+        try:
+            time.sleep(2 * FRESH)
+            assert httpx.get(f"{served.url}/queue/status").json()["set_aside"] == {"poison": ["us"]}
+        finally:
+            store.release("poison")
+
+
 @pytest.mark.parametrize(
     ("name", "region"), [("eu", "EU"), ("US", "US"), ("apac", "ASIA"), ("Asia-Pacific", "ASIA")]
 )
@@ -158,6 +179,7 @@ def test_nothing_is_changed_without_the_token(
 def test_answers_need_the_token(served: Served) -> None:
     """They are read, but not by everybody on this machine."""
     assert httpx.get(f"{served.url}/jobs/x/results").status_code == 401
+    assert httpx.get(f"{served.url}/jobs/x/results%0a").status_code == 404
     assert httpx.get(f"{served.url}/jobs/x/results", headers=served.authorized).status_code == 404
 
 

@@ -129,6 +129,7 @@ def test_a_servers_queue_has_the_same_table(
     assert json.loads(shown(capsys, as_json=True)) == sent
     assert json.loads(shown(capsys, as_json=True, region="apac")) == sent["queues"]["ASIA"]
     assert "asia" not in shown(capsys, region="EU")
+    assert ["bad" in shown(capsys, region=each) for each in ("", "eu", "asia")] == [True, True, False]
     with pytest.raises(UsageError, match="known: us, eu, asia"):
         shown(capsys, region="moon")
     with pytest.raises(UsageError, match="leave it out with --url"):

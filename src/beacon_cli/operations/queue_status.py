@@ -150,5 +150,6 @@ def _of_server(record: JsonObject, region: str, settings: Settings) -> JsonObjec
     wanted = region.lower() if region.lower() in also else region_id(region, settings, also)
     for name, part in record["queues"].items():
         if name.lower() == wanted:
-            return {**record, "queues": {name: part}, "set_aside": {}}
+            aside = record.get("set_aside", {}).items()
+            return {**record, "queues": {name: part}, "set_aside": {run: on for run, on in aside if wanted in on}}
     raise UsageError(f"the server has no region {quoted(region)}; known: {', '.join(map(printable, also))}")

@@ -75,8 +75,8 @@ def refusal(method: str, path: str, headers: Iterable[tuple[bytes, bytes]], rule
     for name, value in headers:
         found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
     return (
-        _of_its_path(path)
-        or _of_its_place(found, rules, reads=method in READING)
+        _of_its_place(found, rules, reads=method in READING)
+        or _of_its_path(path)
         or _without_token(found, rules, needed=method not in READING or rules.guarded(path))
         or _of_its_body(found, rules, reads=method in READING)
     )
@@ -129,7 +129,7 @@ def _is_port(text: str) -> bool:
 
 def _of_its_path(path: str) -> Refusal | None:
     """A router may take a line break at a path's end for nothing: what was refused would be let in under it."""
-    return Refusal(400, "a path holds no control character") if _CONTROL.search(path) else None
+    return Refusal(404, "no address has a control character in it") if _CONTROL.search(path) else None
 
 
 def _of_its_place(found: dict[str, list[str]], rules: Rules, *, reads: bool) -> Refusal | None:

@@ -130,7 +130,9 @@ class _Handlers:
 
     async def status(self, _: Request) -> Response:
         """The whole queue."""
-        return _json(queue_form.to_record(await self._face.watch.snapshot(), self._ids))
+        watch = self._face.watch
+        aside = await watch.set_aside()
+        return _json(queue_form.to_record(await watch.snapshot(), self._ids, aside))
 
     async def region(self, request: Request) -> Response:
         """One region's part of the queue."""

@@ -21,6 +21,7 @@ class Watch:
         self._store = store
         self._reading = anyio.Lock()
         self._latest: Snapshot | None = None
+        self._aside: dict[str, tuple[str, ...]] = {}
         self._read_at = 0.0
 
     async def snapshot(self) -> Snapshot:
@@ -31,6 +32,16 @@ class Watch:
         """
         async with self._reading:
             if self._latest is None or time.monotonic() - self._read_at > FRESH:
+                self._aside = await to_thread.run_sync(self._store.set_aside)
                 self._latest = await to_thread.run_sync(self._store.snapshot)
                 self._read_at = time.monotonic()
             return self._latest
+
+    async def set_aside(self) -> dict[str, tuple[str, ...]]:
+        """The runs that are refused, each with its regions: see `ports.Store.set_aside`.
+
+        Raises:
+            StoreError: as `snapshot`.
+        """
+        await self.snapshot()
+        return self._aside
