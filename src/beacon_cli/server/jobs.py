@@ -247,8 +247,8 @@ class Jobs:
         else:
             launch = self._launcher.begin(run_id, self._book.file(run_id), entry.priority)
         child = self._children[run_id] = await launch
-        if self._stopping.is_set():
-            child.stop()
+        if self._stopping.is_set() or not ((now := self._book.get(run_id)) and now.is_open):
+            child.stop()  # nobody could, who asked while it was being started
         ending = await child.ended()
         del self._children[run_id]
         await self._settle(entry, ending)

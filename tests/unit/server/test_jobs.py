@@ -300,6 +300,31 @@ async def test_a_job_without_a_ticket_is_cancelled_by_a_signal(tmp_path: Path) -
         assert (process.stopped, rig.stage(run_id)) == (1, "cancelled")
 
 
+async def test_a_job_is_cancelled_while_its_process_is_being_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is none yet that could be asked to end; it is, once it is there."""
+    async with going(tmp_path) as rig:
+        begin: Callable[..., Any] = rig.player.begin
+        starting, go_on = anyio.Event(), anyio.Event()
+
+        async def slow(*given: Any) -> Any:
+            starting.set()
+            await go_on.wait()
+            return await begin(*given)
+
+        monkeypatch.setattr(rig.player, "begin", slow)
+        run_id = await rig.take()
+        await starting.wait()
+        assert await rig.jobs.cancel(run_id)
+        go_on.set()
+        with anyio.move_on_after(5):
+            process = await rig.player.process(0)
+            while not process.stopped:  # noqa: ASYNC110 - it tells nobody
+                await anyio.sleep(0.01)
+        assert (process.stopped, rig.stage(run_id)) == (1, "cancelled")
+
+
 async def test_a_job_with_a_ticket_is_cancelled_through_the_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
