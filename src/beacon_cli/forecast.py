@@ -25,8 +25,9 @@ def in_region(line: RegionLine, snapshot: Snapshot) -> dict[int, float | None]:
     seconds = seconds_each(line)
     if seconds is None or line.paused:
         return {ticket.id: None for ticket in line.waiting}
-    free = [max(snapshot.at, (each.started_at or snapshot.at) + each.executions * seconds) for each in line.active]
-    free += [snapshot.at] * max(0, snapshot.caps.jobs_at_once - len(free))
+    soonest = snapshot.at + snapshot.quiet
+    free = [max(soonest, (each.started_at or snapshot.at) + each.executions * seconds) for each in line.active]
+    free += [soonest] * max(0, snapshot.caps.jobs_at_once - len(free))
     heapify(free)
     expected: dict[int, float | None] = {}
     for ticket in line.waiting:

@@ -33,14 +33,20 @@ QUIET = 1.1
 """So many times `lease_seconds` a store that was emptied serves nobody: the holders' clocks may be slower."""
 
 
-def quiet(caps: Caps, emptied: float, now: float) -> str:
-    """Why nobody is served by a store that was found without its data at this time; empty once somebody may be."""
-    left = emptied + QUIET * caps.lease_seconds + caps.quarantine_seconds - now
-    if left <= 0:
+def quiet_left(caps: Caps, emptied: float | None, now: float) -> float:
+    """For how many seconds more a store that was found without its data at this time serves nobody."""
+    return (
+        0.0 if emptied is None else max(0.0, emptied + QUIET * caps.lease_seconds + caps.quarantine_seconds - now)
+    )
+
+
+def quiet(left: float) -> str:
+    """Why nobody is served for so many seconds more; empty if somebody may be."""
+    if not left:
         return ""
     return (
-        f"the queue is new or has lost its data: turns are given from {math.ceil(left)} s on, when no container of"
-        " before can live; if none does: beacon queue begin"
+        f"the queue is new or lost its data: turns from {math.ceil(left)} s on, or, if nothing lives:"
+        " beacon queue begin"
     )
 
 

@@ -19,7 +19,8 @@ def to_record(
 ) -> JsonObject:
     """The whole queue; `regions` (by id) are there whether anybody ever asked for them or not, and come first.
 
-    `set_aside` has the runs that are refused, each with its regions: see `ports.Store.set_aside`.
+    `set_aside` has the runs that are refused, each with its regions: see `ports.Store.set_aside`. Before
+    `quiet_until` nobody is served, since the store is new, was restarted or lost its data; null: somebody may be.
     """
     names = list(dict.fromkeys([*regions, *snapshot.regions]))
     lines = {name: snapshot.regions.get(name, RegionLine(region=name)) for name in names}
@@ -27,6 +28,7 @@ def to_record(
         "queues": {name.upper(): region(line, snapshot) for name, line in lines.items()},
         "at": utc(snapshot.at),
         "gpus": {"in_use": sum(line.gpus for line in lines.values()), "limit": snapshot.caps.gpus_total},
+        "quiet_until": utc(snapshot.at + snapshot.quiet) if snapshot.quiet else None,
         "set_aside": {run_id: list(where) for run_id, where in (set_aside or {}).items()},
     }
 

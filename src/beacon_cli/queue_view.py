@@ -82,12 +82,16 @@ class RegionStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole queue, at a moment if that was said. `set_aside` are refused runs, with their regions."""
+    """The whole queue, at a moment if that was said. `set_aside` are refused runs, with their regions.
+
+    Nobody is served before `quiet_until`.
+    """
 
     queues: dict[str, RegionStatus]
     at: datetime | None = None
     gpus: Gpus = Gpus()
     set_aside: dict[str, tuple[str, ...]] = {}
+    quiet_until: datetime | None = None
 
 
 prime(Status)

@@ -276,12 +276,16 @@ class RegionLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole queue at one moment: `at` for people, `now` on the store's clock."""
+    """The whole queue at one moment: `at` for people, `now` on the store's clock.
+
+    For `quiet` seconds more nobody is served: see `Why.NEW_STORE`.
+    """
 
     at: float
     now: float
     caps: Caps
     regions: dict[str, RegionLine]
+    quiet: float = 0.0
 
 
 class LogKind(StrEnum):

@@ -69,6 +69,7 @@ def turn(store: RedisStore, run: str) -> tuple[int, int]:
 def serves_nobody_until(store: RedisStore, hands: Hands, run: str, ticket: int, *, seconds: float = QUIET) -> None:
     """It grants nothing for so long, and then it does."""
     until = hands.now + seconds
+    assert store.snapshot().quiet == pytest.approx(seconds)
     while hands.now < until:
         answer = store.claim(ticket, f"host:{run}")
         assert isinstance(answer, Waiting)

@@ -46,7 +46,7 @@ def status(view: Status, width: int) -> RenderableType:
             for region in regions
             if (more := region.queue_size - len(region.waiting[:_MOST_WAITING])) > 0
         ]
-    notes = [*_idle(regions, view.at), *_reclaiming(regions), *_set_aside(view.set_aside)]
+    notes = [*_quiet(view), *_idle(regions, view.at), *_reclaiming(regions), *_set_aside(view.set_aside)]
     return Group(*parts, *([Text("")] if notes else []), *notes)
 
 
@@ -197,6 +197,17 @@ def _rows(
     for row in rows:
         made.add_row(*(row[heading] for heading in kept))
     return made
+
+
+def _quiet(view: Status) -> Iterable[Text]:
+    left = seconds_since(view.at, view.quiet_until)
+    if left is not None and left > 0:
+        yield Text.assemble(
+            ("no turn  ", ODD),
+            f"for {clock(left)}: the queue is new, was restarted or lost its data, and containers of before may"
+            " live; if none does: beacon queue begin",
+            overflow="fold",
+        )
 
 
 def _idle(regions: Iterable[RegionStatus], now: datetime | None) -> Iterable[Text]:

@@ -103,7 +103,8 @@ def _source(log_kept: int) -> str:
 class _Rest(msgspec.Struct, frozen=True):
     """What a snapshot has beside tickets.
 
-    `times`: ids and when they expire by now, by turns; `waits`: how many wait, where not all are given.
+    `times`: ids and when they expire by now, by turns; `waits`: how many wait, where not all are given; `quiet`:
+    for how many seconds more nobody is served.
     """
 
     at: float
@@ -113,6 +114,7 @@ class _Rest(msgspec.Struct, frozen=True):
     tallies: dict[str, Tally]
     times: tuple[list[str], ...]
     waits: dict[str, int]
+    quiet: float
 
     def expires(self) -> dict[int, float]:
         """When each ticket expires; its record has the time as of its last change."""
@@ -149,7 +151,7 @@ def _snapshot(answer: list[bytes]) -> Snapshot:
         )
         for name in sorted(names)
     }
-    return Snapshot(at=rest.at, now=rest.now, caps=rest.caps, regions=lines)
+    return Snapshot(at=rest.at, now=rest.now, caps=rest.caps, regions=lines, quiet=rest.quiet)
 
 
 def _until(ticket: Ticket, expires: float) -> Ticket:

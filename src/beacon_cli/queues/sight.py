@@ -36,7 +36,7 @@ def judge(tables: Tables, ticket: Ticket, now: float) -> Waiting | tuple[int, ..
         position=tables.position,
         held=held,
     )
-    quiet = "" if emptied is None else granting.quiet(kept, emptied, now)
+    quiet = granting.quiet(granting.quiet_left(kept, emptied, now))
     return scene.judge(ticket, tables.waited_in(), quiet)
 
 
@@ -56,7 +56,9 @@ def snapshot(tables: Tables, *, now: float, at: float, most: int | None) -> Snap
         )
         for name in sorted(names)
     }
-    return Snapshot(at=at, now=now, caps=caps(tables), regions=lines)
+    kept = caps(tables)
+    quiet = granting.quiet_left(kept, tables.emptied(), now)
+    return Snapshot(at=at, now=now, caps=kept, regions=lines, quiet=quiet)
 
 
 def _line(

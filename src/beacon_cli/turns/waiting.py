@@ -15,7 +15,7 @@ from beacon_cli import events as ev
 from beacon_cli import forecast
 from beacon_cli.errors import StoreError
 from beacon_cli.ports import Emit, Over, Store
-from beacon_cli.tickets import Caps, Entered, Granted, NotYet, Refused, Request, Unknown, Waiting
+from beacon_cli.tickets import Caps, Entered, Granted, NotYet, Refused, Request, Unknown, Waiting, Why
 from beacon_cli.turns.mending import Mender
 
 SELDOMEST_POLL = 6.0
@@ -29,6 +29,10 @@ _PATIENCE = 60.0
 """Seconds for which a store that fails is asked again before the wait is given up."""
 _TOLD_ANEW = 10.0
 """Seconds after which the expected start is looked at again, and by which it has to change to be told again."""
+_COUNTED_DOWN = 60.0
+"""Seconds after which it is told again for how long a store that is new serves nobody."""
+_UNFORESEEN = frozenset({Why.PAUSED, Why.USER})
+"""What a ticket waits for when no history of turns says for how long."""
 
 _Answer = TypeVar("_Answer")
 
@@ -62,6 +66,7 @@ class Wait:
         self._emit = emit
         self._clock = clock
         self._told: tuple[int, str] | None = None
+        self._told_at = 0.0
         self._starts_at: float | None = None
         self._looked_at = 0.0
 
@@ -113,7 +118,7 @@ class Wait:
                 case Unknown(by):
                     return Over(f"cancelled by {by}", final=True)
                 case Waiting():
-                    await self._tell(answer.position, answer.reason, ticket)
+                    await self._tell(answer.position, answer.reason, ticket, answer.why)
                     await self._mend(reclaim=answer.dead, cool=answer)
                     pause = poll(answer.position, self._store.poll_seconds, self._caps.jobs_at_once)
                     await anyio.sleep(max(pause, _MENDING_POLL) if answer.dead or answer.cool else pause)
@@ -137,13 +142,16 @@ class Wait:
             await anyio.sleep(pause)
             pause = min(2 * pause, _SLOW_POLL)
 
-    async def _tell(self, position: int, reason: str, ticket: int | None) -> None:
-        """Say where the run stands, if that has changed."""
-        starts_at = await self._expected(ticket, is_new=(position, reason) != self._told)
+    async def _tell(self, position: int, reason: str, ticket: int | None, why: Why | None = None) -> None:
+        """Say where the run stands, if that has changed; how long a new store waits is told anew now and then."""
+        counts_down = why is Why.NEW_STORE
+        told = (position, why.value if why is not None and counts_down else reason)
+        is_new, now = told != self._told, anyio.current_time()
+        starts_at = await self._expected(None if why in _UNFORESEEN else ticket, is_new=is_new)
         moved = abs((starts_at or 0.0) - (self._starts_at or 0.0)) > _TOLD_ANEW
-        if (position, reason) == self._told and not moved:
+        if not is_new and not moved and not (counts_down and now - self._told_at >= _COUNTED_DOWN):
             return
-        self._told, self._starts_at = (position, reason), starts_at
+        self._told, self._told_at, self._starts_at = told, now, starts_at
         await self._emit(
             ev.TurnAwaited(
                 at=self._clock(),
@@ -156,7 +164,9 @@ class Wait:
 
     async def _expected(self, ticket: int | None, *, is_new: bool) -> float | None:
         now = anyio.current_time()
-        if ticket is None or (not is_new and now - self._looked_at < _TOLD_ANEW):
+        if ticket is None:
+            return None
+        if not is_new and now - self._looked_at < _TOLD_ANEW:
             return self._starts_at
         self._looked_at = now
         with suppress(StoreError):

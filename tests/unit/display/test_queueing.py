@@ -10,7 +10,7 @@ from tests.support.queueing import request
 from tests.unit.display.safety import unsafe
 from tests.unit.display.streams import HOSTILE
 
-from beacon_cli import queue_view
+from beacon_cli import queue_form, queue_view
 from beacon_cli.display import queueing
 from beacon_cli.display.pane import Pane
 from beacon_cli.tickets import Caps, FailedExecution
@@ -141,3 +141,14 @@ def test_a_pane_fits_and_closes(capsys: pytest.CaptureFixture[str], monkeypatch:
     pane.paint(lambda width: queueing.status(scene(), width))
     assert pane.is_closed
     assert capsys.readouterr().out == ""
+
+
+def test_a_queue_that_serves_nobody_says_so_and_until_when() -> None:
+    """One that is new or lost its data looks idle, and is not: how long, and what somebody may do about it."""
+    store, _ = busy()
+    seen = queue_form.to_record(replace(store.snapshot(), quiet=1833.0), ["us"])
+    shown = text(queueing.status(queue_view.read(seen), 80), 80)
+    assert "no turn  for 30:33: the queue is new, was restarted or lost its data" in shown
+    assert "beacon queue begin" in shown
+    assert {each["expected_at"] for each in seen["queues"]["US"]["waiting"]} > {seen["quiet_until"]}
+    assert "no turn" not in text(queueing.status(scene(), 80), 80)

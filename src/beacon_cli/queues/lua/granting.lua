@@ -219,19 +219,23 @@ end
 
 -- The store is new, or its server is: leases may be out that it does not know of, and containers if it is without the
 -- data of before. The first of this no other store has need of.
-local function is_quiet(scene, ticket)
-  local leases = QUIET * scene.caps.lease_seconds
+local function quiet_left(caps)
+  local leases = QUIET * caps.lease_seconds
   local emptied = call("HGET", META, "emptied")
-  local left = emptied and tonumber(emptied) + leases + scene.caps.quarantine_seconds - NOW or 0
-  if left > 0 then
-    return wait(scene, ticket, "new store", "the queue is new or has lost its data: turns are given from "
-      .. digits(math.ceil(left)) .. " s on, when no container of before can live; if none does: beacon queue begin")
+  local without_data = emptied and tonumber(emptied) + leases + caps.quarantine_seconds - NOW or 0
+  return math.max(0, without_data), math.max(0, tonumber(call("HGET", META, "born")) + leases - NOW)
+end
+
+local function is_quiet(scene, ticket)
+  local without_data, left = quiet_left(scene.caps)
+  if without_data > 0 then
+    return wait(scene, ticket, "new store", "the queue is new or lost its data: turns from "
+      .. digits(math.ceil(without_data)) .. " s on, or, if nothing lives: beacon queue begin")
   end
-  left = tonumber(call("HGET", META, "born")) + leases - NOW
   if left <= 0 then
     return nil
   end
-  local reason = "the Redis of the queue was restarted: turns are given from "
+  local reason = "the Redis of the queue was restarted: turns from "
     .. digits(math.ceil(left)) .. " s on, when all of before have ended"
   return wait(scene, ticket, "new store", reason)
 end

@@ -66,7 +66,8 @@ end
 -- What there is but tickets, as JSON; then by turns a region and records of tickets that wait there; active ones
 -- stand under an empty name.
 function operations.snapshot(given)
-  local whole = cjson.encode({ at = WALL, now = NOW })
+  local without_data, restarted = quiet_left(caps_now())
+  local whole = cjson.encode({ at = WALL, now = NOW, quiet = math.max(without_data, restarted) })
   whole = with(whole, "caps", caps_kept() or DEFAULT_CAPS)
   whole = with(whole, "warm", array(warm_pools()))
   local tallies = "{}"

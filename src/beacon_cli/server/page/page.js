@@ -65,7 +65,8 @@ function region(queue) {
 function show(status) {
   document.getElementById("gpus").textContent = `${status.gpus.in_use} of ${status.gpus.limit} GPUs in use`;
   document.getElementById("queues").replaceChildren(...Object.values(status.queues).map(region));
-  tell(`as of ${clock(status.at)}`, false);
+  const quiet = status.quiet_until ? `, no turn before ${clock(status.quiet_until)}` : "";
+  tell(`as of ${clock(status.at)}${quiet}`, false);
 }
 
 function tell(text, lost) {
