@@ -271,8 +271,10 @@ def _gpus(value: Any) -> int:
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST:
+    if not isinstance(value, str) or not value.strip():
         raise ValueError("must be text, and not empty")
+    if len(value) > _LONGEST:
+        raise ValueError(f"must have {_LONGEST:,} characters at most")
     return value
 
 

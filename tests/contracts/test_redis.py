@@ -281,6 +281,9 @@ class TestFailures:
             f"redis://beacon:{CANARY}@127.0.0.1:1/0?no_such_option=1",
             f"redis://beacon:{CANARY}@127.0.0.1:1/0?socket_timeout={CANARY}",
             f"redis://beacon:{CANARY}@no.such.host.invalid/0",
+            f"redis://:{CANARY}/12@127.0.0.1:1/0",
+            f"redis://beacon:{CANARY}?12@127.0.0.1:1/0",
+            f"redis://beacon:{CANARY}#12@127.0.0.1:1/0",
             f"redis://beacon:{CANARY}@127.0.0.1:port/0",
             f"unix:///no/such/socket?password={CANARY}",
             f"http://beacon:{CANARY}@127.0.0.1/",
@@ -293,6 +296,29 @@ class TestFailures:
         assert CANARY not in str(caught.value)
         assert str(caught.value).isprintable()
         assert caught.value.__cause__ is None
+
+    @pytest.mark.parametrize("end", ["#", "/", "?"])
+    def test_a_password_of_digits_is_no_port(self, end: str) -> None:
+        """What stands before such a sign would be tried as the port of this machine, and shown."""
+        with pytest.raises(StoreError) as caught:
+            redis.store(f"redis://:4711{end}x@queue.invalid:6379/0", patience=1)
+        assert "4711" not in str(caught.value)
+        assert "%2F" in str(caught.value)
+
+    def test_a_database_is_a_number(self) -> None:
+        """The client takes any other for the first, in which another program's keys may be."""
+        with pytest.raises(StoreError, match="database"):
+            redis.store("redis://127.0.0.1:1/queue", patience=1)
+
+    def test_a_socket_of_this_machine_holds_a_queue(self, tmp_path: Path) -> None:
+        """A Redis without any port, at `unix://`."""
+        path = tmp_path / "s"
+        with (
+            Server(tmp_path, *LASTING, f"unixsocket {path}"),
+            closing(redis.store(f"unix://{path}?db=3", queue=queue_name())) as store,
+        ):
+            store.begin()
+            assert store.snapshot().regions == {}
 
     def test_the_client_is_not_installed(self) -> None:
         """Without the extra, one line says what to install."""

@@ -17,6 +17,7 @@ from beacon_cli import granting, wiring
 from beacon_cli.errors import QueueError, StoreError, UsageError
 from beacon_cli.leftovers import Leftovers
 from beacon_cli.model import Spec
+from beacon_cli.names import printable
 from beacon_cli.operations.orders import Terms
 from beacon_cli.plan import Plan
 from beacon_cli.ports import Executor, Store
@@ -26,6 +27,8 @@ from beacon_cli.settings import Settings
 from beacon_cli.tickets import Caps
 from beacon_cli.turns.queueing import Claimant, Clocks, TicketQueue
 from beacon_cli.turns.windows import Windows
+
+_LONGEST_NAME = 64
 
 
 @asynccontextmanager
@@ -122,13 +125,13 @@ def agreed(store: Store, ours: Caps) -> Caps:
 
 
 def user() -> str:
-    """Who runs this process."""
+    """Who runs this process, by a name that any store and any terminal takes."""
     try:
-        return getpass.getuser()
+        return printable(getpass.getuser(), most=_LONGEST_NAME)
     except (OSError, KeyError):  # a container whose user has no name
         return f"uid {os.getuid()}"
 
 
 def holder() -> str:
     """A name for this process that no other ever has."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
+    return f"{printable(socket.gethostname())}:{os.getpid()}:{secrets.token_hex(8)}"

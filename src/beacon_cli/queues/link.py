@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -32,6 +34,8 @@ except ModuleNotFoundError as missing:
 PATIENCE = 5.0
 """Seconds to wait for a connection, and for each answer."""
 
+_SOCKET = "unix:"
+_DATABASE = re.compile(r"(/[0-9]{0,4})?", re.ASCII)
 _PAGE = 5000
 """Lines of a list that are read at once."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -49,6 +53,29 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (theirs.ConnectionError, "cannot be reached"),
 )
 """What the client's exceptions mean, the first that fits; whatever else it raises is told in its own words."""
+
+
+def _see_that_it_is_whole(url: str) -> None:
+    """A `/`, `?` or `#` in a password ends the host there, and what the client says of it would show its beginning.
+
+    Raises:
+        StoreError: it is not, or its database is no number.
+    """
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.port != 0 and not parts.fragment
+        is_whole &= url.startswith(_SOCKET) or "@" not in parts.path + parts.query
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise StoreError(
+            "BEACON_QUEUE is no address of a Redis: its host or its port cannot be read; in a password write / ? # @ %"
+            " as %2F %3F %23 %40 %25"
+        )
+    if not url.startswith(_SOCKET) and not _DATABASE.fullmatch(parts.path):
+        raise StoreError(
+            "BEACON_QUEUE is no address of a Redis: what follows the host is a database's number, as /0"
+        )
 
 
 class Script:
@@ -71,12 +98,13 @@ class Link:
     """
 
     def __init__(self, url: str, patience: float) -> None:
+        _see_that_it_is_whole(url)
         try:
             self._pool = redis.ConnectionPool.from_url(
                 url,
                 socket_timeout=patience,
                 socket_connect_timeout=patience,
-                socket_keepalive=True,
+                **({} if url.startswith(_SOCKET) else {"socket_keepalive": True}),
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )
