@@ -61,21 +61,24 @@ def _see_that_it_is_whole(url: str) -> None:
     Raises:
         StoreError: it is not, or its database is no number.
     """
-    try:
-        parts = urlsplit(url)
-        is_whole = parts.port != 0 and not parts.fragment
-        is_whole &= url.startswith(_SOCKET) or "@" not in parts.path + parts.query
-    except ValueError:
-        is_whole = False
-    if not is_whole:
+    if not _is_whole(url):
         raise StoreError(
-            "BEACON_QUEUE is no address of a Redis: its host or its port cannot be read; in a password write / ? # @ %"
-            " as %2F %3F %23 %40 %25"
+            "BEACON_QUEUE is no address of a Redis: its host or its port cannot be read; in a password write"
+            " / ? # @ % as %2F %3F %23 %40 %25"
         )
-    if not url.startswith(_SOCKET) and not _DATABASE.fullmatch(parts.path):
+    if not url.startswith(_SOCKET) and not _DATABASE.fullmatch(urlsplit(url).path):
         raise StoreError(
             "BEACON_QUEUE is no address of a Redis: what follows the host is a database's number, as /0"
         )
+
+
+def _is_whole(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port != 0
+    except ValueError:
+        return False
+    return has_port and not parts.fragment and (url.startswith(_SOCKET) or "@" not in parts.path + parts.query)
 
 
 class Script:
