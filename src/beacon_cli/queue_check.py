@@ -8,6 +8,7 @@ own ledger says that.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from typing import ClassVar
@@ -27,7 +28,11 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay came to: how many entries and grants, the most GPUs ever in use (by region, "" over all)."""
+    """What a replay came to, of the period that was asked about.
+
+    How many entries and grants, the most GPUs that were in use at any moment (by region, "" over all), and when the
+    first and the last entry were made.
+    """
 
     entries: int
     grants: int
@@ -36,7 +41,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     first_at: float | None = None
     last_at: float | None = None
     is_whole: bool = True
-    """Whether nothing before `first_at` has been forgotten."""
+    """Whether nothing of the period has been forgotten."""
 
 
 class _Stand(msgspec.Struct, kw_only=True):
@@ -55,16 +60,17 @@ class _Stand(msgspec.Struct, kw_only=True):
         return self.token > 0
 
 
-def check(entries: Iterable[LogEntry], since: float = 0.0) -> Proof:
-    """Replay a log from its first entry; `since` (seconds since the epoch) leaves earlier violations unsaid."""
-    replay = _Replay()
+def check(entries: Iterable[LogEntry], since: float = 0.0, until: float = math.inf) -> Proof:
+    """Replay a log from its first entry, and say what it proves of a period (seconds since the epoch)."""
+    replay = _Replay(since, until)
     for entry in entries:
         replay.take(entry)
+    replay.begin()
     return Proof(
         entries=replay.entries,
         grants=replay.grants,
         peaks=replay.peaks,
-        violations=tuple(each for each in replay.violations if each.at >= since),
+        violations=tuple(replay.violations),
         first_at=replay.first_at,
         last_at=replay.last_at,
         is_whole=replay.is_whole,
@@ -74,7 +80,11 @@ def check(entries: Iterable[LogEntry], since: float = 0.0) -> Proof:
 class _Replay:
     """The queue as the log has it so far, and what was wrong on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: float, until: float) -> None:
+        self._since, self._until = since, until
+        self._counts = False
+        """Whether the entry at hand is of the period that is asked about."""
+        self._has_begun = False
         self.entries = 0
         self.grants = 0
         self.peaks: dict[str, int] = {"": 0}
@@ -95,17 +105,29 @@ class _Replay:
 
     def take(self, entry: LogEntry) -> None:
         """One entry more."""
-        self.entries += 1
-        self.first_at = entry.at if self.first_at is None else self.first_at
-        self.last_at = entry.at
+        self._counts = self._since <= entry.at <= self._until
+        if self._counts:
+            self.entries += 1
+            self.first_at = entry.at if self.first_at is None else self.first_at
+            self.last_at = entry.at
         if entry.seq <= self._seq:
             self._blame(entry, "numbers", f"entry {entry.seq} stands after entry {self._seq}")
         self._seq = max(self._seq, entry.seq)
         self._begins &= entry.kind is LogKind.STANDING
         before, before_here = self._in_use(), self._in_use(entry.region)
+        if entry.at >= self._since:
+            self.begin()
         if taker := self._takers.get(entry.kind):
             taker(self, entry)
         self._watch_gpus(entry, before, before_here)
+
+    def begin(self) -> None:
+        """The period has begun: what was in use by then, was so in it."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._see_peaks(
+                "", *(each.region for each in self._active.values()), *(where for where, _ in self._warm)
+            )
 
     def _limit(self, entry: LogEntry) -> None:
         self._caps = entry.caps or self._caps
@@ -114,7 +136,7 @@ class _Replay:
         """How something stood: known where the log begins with it; later it has been replayed already."""
         if not self._begins:
             return
-        self.is_whole = False
+        self.is_whole &= self._since > entry.at
         self._limit(entry)
         if entry.ticket:
             self._enter(entry)
@@ -156,7 +178,7 @@ class _Replay:
             self._pass_on(entry.ticket, ticket)
 
     def _grant(self, entry: LogEntry) -> None:
-        self.grants += 1
+        self.grants += self._counts
         ticket = self._of(entry)
         if ticket is None:
             return
@@ -268,13 +290,19 @@ class _Replay:
             ("", before, self._caps.gpus_total),
         ):
             now = self._in_use(region)
-            self.peaks[region] = max(self.peaks.get(region, 0), now)
+            if self._counts:
+                self._see_peaks(region)
             if now > most and now > was:
                 where = f"in region {region}" if region else "over all"
                 self._blame(entry, "GPUs", f"{now} GPUs reserved or warm {where}, of {most}")
 
+    def _see_peaks(self, *regions: str) -> None:
+        for region in regions:
+            self.peaks[region] = max(self.peaks.get(region, 0), self._in_use(region))
+
     def _blame(self, entry: LogEntry, rule: str, found: str) -> None:
-        self.violations.append(Violation(seq=entry.seq, at=entry.at, rule=rule, found=found))
+        if self._counts:
+            self.violations.append(Violation(seq=entry.seq, at=entry.at, rule=rule, found=found))
 
     _takers: ClassVar[dict[LogKind, Callable[[_Replay, LogEntry], None]]] = {
         LogKind.CAPS: _limit,

@@ -203,6 +203,30 @@ def test_only_what_came_since_is_said() -> None:
     assert [each.seq for each in queue_check.check(log, since=5.0).violations] == [5, 5]
 
 
+def test_a_period_has_its_own_figures() -> None:
+    """Violations, counts and the most GPUs are those of the time that was asked about; what stood then counts."""
+    log = numbered([entered(1), granted(1, 2, gpus=9), left(1, 2, gpus=9), entered(3), granted(3, 4), left(3, 4)])
+    whole = queue_check.check(log)
+    assert ([each.seq for each in whole.violations], whole.peaks) == ([3], {"": 9, "us": 9})
+    late = queue_check.check(log, since=5.0)
+    assert (late.violations, late.peaks, late.entries, late.grants) == ((), {"": 3, "us": 3}, 3, 1)
+    assert (late.first_at, late.last_at) == (5.0, 7.0)
+    early = queue_check.check(log, until=2.5)
+    assert (early.violations, early.peaks, early.entries, early.last_at) == ((), {"": 0, "us": 0}, 2, 2.0)
+    between = queue_check.check(log, since=3.2, until=3.8)
+    assert (between.entries, between.peaks) == (0, {"": 9, "us": 9})
+    assert queue_check.check(log, since=9.0).peaks == {"": 0}
+
+
+def test_a_period_after_what_was_forgotten_is_whole() -> None:
+    """A log that begins with how things stood proves nothing of before, and all of after."""
+    log = [entry(LogKind.STANDING, 1, seq=7, at=7.0, token=5), left(1, 5, seq=8, at=9.0)]
+    assert not queue_check.check(log).is_whole
+    assert not queue_check.check(log, since=6.0).is_whole
+    after = queue_check.check(log, since=8.0)
+    assert (after.is_whole, after.peaks) == (True, {"": 3, "us": 3})
+
+
 def test_the_proof_says_what_it_is_of() -> None:
     """Entries, grants, the first and the last moment, and the most GPUs ever in use, by region and over all."""
     log = [entered(1), granted(1, 2), entered(3, region="eu", gpus=2), granted(3, 4, region="eu", gpus=2)]

@@ -112,10 +112,14 @@ def check(
             show_default=False,
         ),
     ] = "",
+    until: Annotated[
+        str,
+        typer.Option("--until", metavar="TIME", help="Report up to there, in the same form.", show_default=False),
+    ] = "",
     json: options.Json = False,
     rehearsal: _Rehearsal = False,
 ) -> None:  # fmt: skip
     """Prove from the queue's log that its caps and its order held at every moment of the past."""
     from beacon_cli.operations import queue_checking
 
-    queue_checking.check(since=since, rehearsal=rehearsal, as_json=json)
+    queue_checking.check(since=since, until=until, rehearsal=rehearsal, as_json=json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,36 +23,39 @@ _MOST = 100
 """Violations that are told one by one."""
 
 
-def check(*, since: str, rehearsal: bool, as_json: bool) -> None:
-    """Replay the log and say what it proves; `since` is a point in time, as ISO 8601 in UTC.
+def check(*, since: str, until: str, rehearsal: bool, as_json: bool) -> None:
+    """Replay the log and say what it proves, of all or of a period; its ends are as ISO 8601, in UTC.
 
     Raises:
-        UsageError: `since` is no point in time.
+        UsageError: `since` or `until` is no point in time.
         StoreError: the store failed, or its log shows a violation: what it kept was not what it promised.
     """
-    begin = _moment(since) if since else 0.0
+    begin = _moment("since", since) if since else 0.0
+    end = _moment("until", until) if until else math.inf
     store = wiring.store_if_any(wiring.settings(), rehearsal=rehearsal)
     if store is None:
         proof = queue_check.check(())
     else:
         with closing(store):
-            proof = queue_check.check(store.log(), begin)
+            proof = queue_check.check(store.log(), begin, end)
     if as_json:
         paper.put(json.dumps(_record(proof), indent=2), sys.stdout)
     else:
-        paper.say(_lines(proof), sys.stdout)
+        paper.say(_lines(proof, is_period=bool(since or until)), sys.stdout)
     if proof.violations:
         found = count(len(proof.violations), "violation")
         raise StoreError(f"the queue's log shows {found} of its caps or its order: report it, with `--json`")
 
 
-def _lines(proof: Proof) -> Iterator[str]:
+def _lines(proof: Proof, *, is_period: bool) -> Iterator[str]:
     for each in proof.violations[:_MOST]:
         yield f"entry {each.seq}, {moments.utc(each.at)}: {each.rule}: {each.found}"
     if len(proof.violations) > _MOST:
         yield f"and {len(proof.violations) - _MOST:,} more"
     if proof.first_at is None or proof.last_at is None:
-        yield "the queue's log is empty"
+        yield "the queue's log has nothing of that time" if is_period else "the queue's log is empty"
+        if is_period and not proof.is_whole:
+            yield "some of it has been forgotten: nothing is proved of it"
         return
     peaks = [f"{most} in {region}" for region, most in sorted(proof.peaks.items()) if region]
     yield (
@@ -60,7 +64,7 @@ def _lines(proof: Proof) -> Iterator[str]:
     )
     yield ", ".join([f"most GPUs at once: {proof.peaks['']} over all", *peaks])
     if not proof.is_whole:
-        yield "what came before has been forgotten: nothing is proved of it"
+        yield f"what came before {moments.utc(proof.first_at)} has been forgotten: nothing is proved of it"
     if not proof.violations:
         yield "caps, order and leases held"
 
@@ -83,9 +87,9 @@ def _record(proof: Proof) -> JsonObject:
     }
 
 
-def _moment(text: str) -> float:
+def _moment(option: str, text: str) -> float:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--since {quoted(text)}: must be a time as 2026-01-31 or 2026-01-31T12:00") from None
+        raise UsageError(f"--{option} {quoted(text)}: must be a time as 2026-01-31 or 2026-01-31T12:00") from None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -56,7 +56,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _see_that_it_is_whole(url: str) -> None:
-    """A `/`, `?` or `#` in a password ends the host there, and what the client says of it would show its beginning.
+    """A `/`, `?` or `#` in a password ends the host there, and what the client says would show its beginning.
 
     Raises:
         StoreError: it is not, or its database is no number.
