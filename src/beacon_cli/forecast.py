@@ -6,6 +6,9 @@ from heapq import heapify, heappop, heappush
 
 from beacon_cli.tickets import RegionLine, Snapshot
 
+FARTHEST = 366 * 86_400.0
+"""Seconds beyond which nobody can say when a turn comes; far enough on, there is no date for it any more."""
+
 
 def starts(snapshot: Snapshot) -> dict[int, float | None]:
     """When each waiting ticket (by number) may expect its turn, in seconds since the epoch; None: nobody can say.
@@ -32,7 +35,7 @@ def in_region(line: RegionLine, snapshot: Snapshot) -> dict[int, float | None]:
     expected: dict[int, float | None] = {}
     for ticket in line.waiting:
         at = heappop(free)
-        expected[ticket.id] = at
+        expected[ticket.id] = at if at - snapshot.at <= FARTHEST else None
         heappush(free, at + ticket.executions * seconds)
     return expected
 

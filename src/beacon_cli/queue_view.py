@@ -14,6 +14,8 @@ import msgspec
 from beacon_cli.priming import prime
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+Executions: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A job may be of very many."""
 
 
 class Gpus(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +38,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     priority: str = ""
     models: tuple[str, ...] = ()
     question: str = ""
-    executions: Count = 0
+    executions: Executions = 0
 
 
 class Waiter(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +50,7 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     priority: str = ""
     expected_at: datetime | None = None
-    executions: Count = 0
+    executions: Executions = 0
 
 
 class Idle(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.queue_scenes import WARM, busy, record
+from tests.support.queueing import request
 
 from beacon_cli import queue_form, queue_view
 from beacon_cli.tickets import Caps, Snapshot
@@ -53,6 +54,18 @@ def test_the_form_is_the_originals_with_more_in_it() -> None:
         re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", job[key]) for key in ("queued_at", "started_at")
     )
     assert found["queues"]["EU"]["current_job"] is None
+
+
+def test_a_turn_beyond_all_dates_is_not_known() -> None:
+    """A job of a great many executions takes no status down: when the next turn comes nobody can say."""
+    store, _ = busy()
+    for run in ("vast", "after"):
+        store.enter(request(run, "us", executions=2**50))
+    found = record(store)
+    last = found["queues"]["US"]["waiting"][-2:]
+    assert [each["run_id"] for each in last] == ["vast", "after"]
+    assert [each["expected_at"] is None for each in last] == [False, True]
+    assert queue_view.read(found).queues["US"].waiting[-1].executions == 2**50
 
 
 def test_what_is_more_says_where_everybody_stands() -> None:

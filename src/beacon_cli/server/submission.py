@@ -16,6 +16,7 @@ from beacon_cli import wiring
 from beacon_cli.errors import Fault, SpecError
 from beacon_cli.model import Spec
 from beacon_cli.names import printable
+from beacon_cli.plan import Plan
 from beacon_cli.priming import prime
 from beacon_cli.settings import Settings
 
@@ -52,6 +53,10 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 prime(Inference)
 
 
+MOST_EXECUTIONS = 100_000
+"""Of one posted job: a few lines can say as many as no machine can hold."""
+
+
 class Posted(msgspec.Struct, frozen=True):
     """A job that was posted: the file to keep, and what it says."""
 
@@ -66,12 +71,19 @@ def job(body: bytes, content_type: str, allowed: Settings) -> Posted:
         SpecError: it is wrong; every fault is named, with its place where that is one of the body.
     """
     if content_type != JSON:
-        return Posted(body, wiring.foreign_job(body, _FILE, allowed))
+        return _sized(Posted(body, wiring.foreign_job(body, _FILE, allowed)))
     file = written(_json(body))
     try:
-        return Posted(file, wiring.foreign_job(file, _FILE, allowed))
+        return _sized(Posted(file, wiring.foreign_job(file, _FILE, allowed)))
     except SpecError as error:
         raise SpecError(tuple(_placeless(fault) for fault in error.faults)) from None
+
+
+def _sized(posted: Posted) -> Posted:
+    if (planned := sum(Plan(posted.spec).planned.values())) > MOST_EXECUTIONS:
+        message = f"it has {planned:,} executions; a posted job may have {MOST_EXECUTIONS:,} at most"
+        raise SpecError((Fault(file=_FILE, message=message),))
+    return posted
 
 
 def question(body: bytes, allowed: Settings) -> Posted:

@@ -94,6 +94,16 @@ def test_json_that_is_none_is_one_fault(body: bytes, fault: str) -> None:
     assert found[0].startswith(fault)
 
 
+@pytest.mark.parametrize("kind", [submission.JSON, "application/yaml"])
+def test_a_job_has_an_end(kind: str) -> None:
+    """A few lines can ask for more than any machine can hold; the product counts, not the lines."""
+    many = [{"id": f"m{number}"} for number in range(11)]
+    job = {**JOB, "models": many, "questions": [{"id": "q", "text": "Why?"}]}
+    body = json.dumps({**job, "repeats": 9_091}).encode()
+    assert faults(body, kind) == ["job: it has 100,001 executions; a posted job may have 100,000 at most"]
+    assert submission.job(json.dumps({**job, "repeats": 9_090}).encode(), kind, ALLOWED)
+
+
 def test_faults_of_json_are_named_by_key() -> None:
     """All at once."""
     body = json.dumps({**JOB, "regions": ["mars"], "repeats": "2"}).encode()
