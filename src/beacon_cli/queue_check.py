@@ -30,8 +30,8 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """What a replay came to, of the period that was asked about.
 
-    How many entries and grants, the most GPUs that were in use at any moment (by region, "" over all), and the times
-    of the first and the last entry.
+    How many entries and grants, the most GPUs that were in use at any moment (by region, "" over all), and the
+    times of the first and the last entry.
     """
 
     entries: int

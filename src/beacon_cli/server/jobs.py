@@ -37,6 +37,8 @@ _WATCH = 1.0
 """Seconds between two looks at a run that a process of an earlier server carries out."""
 _PAUSE = 1.0
 """Seconds before a job goes on whose process died."""
+PATIENCE = 60.0
+"""Seconds for which the queue's store may fail before the job that would take its places there does."""
 _GRACE = 15.0
 """Seconds after which a process that was asked to end by the queue is asked by a signal."""
 _STOPPED = frozenset({129, 130, 143})
@@ -195,7 +197,7 @@ class Jobs:
                     await self._once(entry)
             except StoreError as error:
                 self._say(f"run {run_id}: {error}")
-                await self._fail(run_id, "the server's disk failed")
+                await self._fail(run_id, "the server's own store failed; its log says how")
             except Exception as error:  # noqa: BLE001 - one job's fault takes no other job and no server with it
                 self._say(f"run {run_id}: {type(error).__name__}: {error}")
                 await self._fail(run_id, "a fault of the server's own; its log says more")
@@ -205,8 +207,20 @@ class Jobs:
             self._finish(run_id)
 
     async def _take_places(self, run_id: str) -> None:
-        if not self._stopping.is_set() and (entry := self._book.get(run_id)) and entry.is_open:
-            await to_thread.run_sync(self._queue_up, run_id, self._book.file(run_id), entry.priority)
+        """Have a job take its places in the queue; a store that fails is asked again for a while."""
+        until, told = anyio.current_time() + PATIENCE, ""
+        while not self._stopping.is_set() and (entry := self._book.get(run_id)) and entry.is_open:
+            try:
+                return await to_thread.run_sync(self._queue_up, run_id, self._book.file(run_id), entry.priority)
+            except StoreError as error:
+                if anyio.current_time() > until:
+                    raise
+                if str(error) != told:
+                    told = str(error)
+                    self._say(f"run {run_id} waits: {told}")
+            with anyio.move_on_after(_PAUSE):
+                await self._stopping.wait()
+        return None
 
     async def _once(self, entry: Entry) -> None:
         """One process, or the watch over one of an earlier server."""

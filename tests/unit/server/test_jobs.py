@@ -15,6 +15,7 @@ from tests.support.queueing import request
 
 from beacon_cli import locks
 from beacon_cli.disk import DISK, Disk
+from beacon_cli.errors import StoreError
 from beacon_cli.queues import memory
 from beacon_cli.runs import Runs, RunState, Summary
 from beacon_cli.server import jobs as server_jobs
@@ -271,6 +272,36 @@ async def test_jobs_beyond_the_processes_wait_in_order(tmp_path: Path) -> None:
             process.end(0)
             await rig.jobs.ended(run_id)
         assert rig.places == ids
+
+
+async def test_a_queue_that_is_away_for_a_moment_fails_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked again, said once, and jobs keep their order; one that stays away does fail them."""
+    monkeypatch.setattr(server_jobs, "_PAUSE", 0.01)
+    async with going(tmp_path) as rig:
+        take, tries = rig.jobs._queue_up, [0]
+
+        def away(*given: Any) -> None:
+            tries[0] += 1
+            if tries[0] < 4:
+                raise StoreError("queue redis://127.0.0.1:6379/0 cannot be reached")
+            take(*given)
+
+        monkeypatch.setattr(rig.jobs, "_queue_up", away)
+        ids = [await rig.take(), await rig.take()]
+        for number, run_id in enumerate(ids):
+            process = await rig.player.process(number)
+            assert process.what == f"begin {run_id}"
+            process.end(0)
+            await rig.jobs.ended(run_id)
+        assert (rig.places, [rig.stage(run_id) for run_id in ids]) == (ids, ["finished"] * 2)
+        assert [line for line in rig.said if "cannot be reached" in line] == rig.said[:1]
+        tries[0] = -1_000_000
+        monkeypatch.setattr(server_jobs, "PATIENCE", 0.05)
+        lost = await rig.take()
+        await rig.jobs.ended(lost)
+        assert rig.stage(lost) == "failed"
 
 
 async def test_a_job_that_has_no_process_yet_is_cancelled_at_once(tmp_path: Path) -> None:
