@@ -57,6 +57,19 @@ def is_locked(path: Path) -> bool:
             os.close(descriptor)
 
 
+def holder(path: Path) -> int | None:
+    """The number of the process that has the lock now; None: nobody has it, or it could not say so.
+
+    Raises:
+        StoreError: as `is_locked`.
+    """
+    if not is_locked(path):
+        return None
+    with explained(path):
+        number = path.read_bytes()[:_LONGEST_NUMBER]
+    return int(number) if number.isdigit() else None
+
+
 def _take(descriptor: int, what: str) -> None:
     for _ in range(_TRIES):
         if _try(descriptor, shared=False):

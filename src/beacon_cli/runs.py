@@ -151,6 +151,15 @@ class RunFolder:
         """
         return locks.is_locked(self._lock)
 
+    @property
+    def writer(self) -> int | None:
+        """The number of the process that writes it; None: there is none, or nobody knows.
+
+        Raises:
+            StoreError: the lock cannot be read.
+        """
+        return locks.holder(self._lock)
+
     def write_results(self, lines: Iterable[bytes]) -> Path:
         """Put the whole of the results in place, in one step; see `rows.to_line` and `replay.result_rows`.
 

@@ -6,10 +6,13 @@ lost `POISON` of them: then it is set aside with that reason. Must not know HTTP
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -320,6 +323,8 @@ class Jobs:
             self._say(f"run {run_id}: {error}")
             told = ()
         if child is None:
+            if not told:  # it may be in no queue, and carried out by a process that an earlier server left
+                await to_thread.run_sync(self._stop_writer, run_id)
             return
         summary = await self.summary(run_id)
         if told and summary is not None and summary.job is not None:
@@ -327,6 +332,13 @@ class Jobs:
                 await self.ended(run_id)
         if self._children.get(run_id) is child:
             child.stop()
+
+    def _stop_writer(self, run_id: str) -> None:
+        with suppress(UsageError, StoreError, OSError):  # there is none, or it has ended
+            folder = self._runs.find(run_id)
+            writer = folder.writer if folder.run_id == run_id else None
+            if writer is not None and writer != os.getpid():
+                os.kill(writer, signal.SIGTERM)
 
     def _finish(self, run_id: str) -> None:
         self._ended[run_id].set()

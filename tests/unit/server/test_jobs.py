@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -384,6 +386,27 @@ async def test_a_run_that_another_process_writes_is_watched(tmp_path: Path) -> N
         async with going(tmp_path) as rig:
             await anyio.sleep(0.05)
             assert rig.player.started == []
+
+
+async def test_a_run_that_an_earlier_servers_process_carries_out_is_cancelled_too(tmp_path: Path) -> None:
+    """One that is in no queue is told by a signal, though it is no child of this server."""
+    async with going(tmp_path) as rig:
+        run_id = await rig.take()
+        await rig.player.process(0)
+    folder = rig.runs.create(run_id, FILE)
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom beacon_cli import disk, locks\n"
+        "with locks.lock(Path(sys.argv[1]), 'run', disk.DISK):\n    print('locked', flush=True)\n    time.sleep(9)"
+    )
+    command = [sys.executable, "-c", code, str(folder.path / "lock")]
+    async with await anyio.open_process(command) as process:
+        assert process.stdout is not None
+        assert await process.stdout.receive() == b"locked\n"
+        async with going(tmp_path) as rig:
+            assert await rig.jobs.cancel(run_id)
+            with anyio.fail_after(10):
+                assert await process.wait() == -signal.SIGTERM
+    assert rig.stage(run_id) == "cancelled"
 
 
 async def test_a_run_that_never_began_is_begun_anew(tmp_path: Path) -> None:
