@@ -166,6 +166,8 @@ def _of_its_body(found: dict[str, list[str]], rules: Rules, *, reads: bool) -> R
     lengths = found.get("content-length", [])
     if reads and ("transfer-encoding" in found or any(length != "0" for length in lengths)):
         return Refusal(400, "such a request has no body")
+    if "transfer-encoding" in found and lengths:
+        return Refusal(400, "a request says in one way where its body ends")
     if any(length.isdigit() and int(length[:20]) > rules.largest for length in lengths):
         return _too_large(rules)
     return None

@@ -46,7 +46,9 @@ _GRACE = 15.0
 """Seconds after which a process that was asked to end by the queue is asked by a signal."""
 _STOPPED = frozenset({129, 130, 143})
 _ENDED = frozenset({0, 3})
-_TELLING = frozenset({2, 5})
+_WRONG = 2
+"""The exit code of a command that could not be carried out as it was given."""
+_TELLING = frozenset({_WRONG, 5})
 """Exit codes whose line is meant for whoever wrote the job; others concern the server's own disk."""
 
 
@@ -268,10 +270,10 @@ class Jobs:
             child.stop()  # nobody could, who asked while it was being started
         ending = await child.ended()
         del self._children[run_id]
-        await self._settle(entry, ending)
+        await self._settle(entry, ending, begun=summary is None)
 
-    async def _settle(self, entry: Entry, ending: Ending) -> None:
-        """What the end of a process means for its job."""
+    async def _settle(self, entry: Entry, ending: Ending, *, begun: bool) -> None:
+        """What the end of a process means for its job; `begun`: it was to begin the run, and there was none."""
         run_id, lost = entry.run_id, entry.lost
         if ending.code:
             for line in ending.said or ("it said nothing",):
@@ -288,6 +290,10 @@ class Jobs:
                 run_id, lambda now: _if_open(now, stage=Stage.INTERRUPTED, lost=lost, reason=reason)
             )
         elif (summary := await self.summary(run_id)) is None or summary.state is not RunState.RUNNING:
+            if begun and ending.code == _WRONG and summary is not None and summary.job is not None:
+                # A process that an earlier server had only just started came before: it carries the run out.
+                await self._change(run_id, lambda now: _if_open(now, stage=Stage.STARTED, lost=lost))
+                return
             await self._fail(run_id, self._told(ending), lost=lost)
 
     def _told(self, ending: Ending) -> str:

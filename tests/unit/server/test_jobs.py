@@ -409,6 +409,22 @@ async def test_a_run_that_an_earlier_servers_process_carries_out_is_cancelled_to
     assert rig.stage(run_id) == "cancelled"
 
 
+async def test_a_process_that_an_earlier_server_had_just_started_comes_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new server's own finds the run there, and fails; the job does not: the other carries it out."""
+    async with going(tmp_path) as rig:
+        run_id = await rig.take()
+        process = await rig.player.process(0)
+        assert process.what == f"begin {run_id}"
+        ended = Summary(run_id=run_id, state=RunState.FINISHED, started_at=0.0, job="posted")
+        monkeypatch.setattr(rig.jobs, "_summary", lambda _: ended)
+        process.end(2, f"there is a run '{run_id}' already; choose another --run-id")
+        with anyio.fail_after(5):
+            await rig.jobs.ended(run_id)
+    assert (rig.stage(run_id), len(rig.player.started)) == ("finished", 1)
+
+
 async def test_a_run_that_never_began_is_begun_anew(tmp_path: Path) -> None:
     """Its folder, in which nothing is, makes room."""
     async with going(tmp_path, processes=1) as rig:
