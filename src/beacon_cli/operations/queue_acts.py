@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 
 import msgspec
 
 from beacon_cli import moments, wiring
 from beacon_cli.display import paper
-from beacon_cli.errors import UsageError
+from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.names import quoted
 from beacon_cli.operations import taking_turns
 from beacon_cli.operations.queue_status import region_id, snapshot
-from beacon_cli.runs import Runs, RunState
+from beacon_cli.runs import Runs, RunState, Summary
 from beacon_cli.settings import Settings
-from beacon_cli.tickets import FailedExecution, Snapshot
+from beacon_cli.tickets import FailedExecution, Snapshot, TicketState
 
 
 def cancel(run: str, *, region: str, rehearsal: bool) -> None:
@@ -158,24 +158,41 @@ def _standing(now: Snapshot, run_id: str) -> Iterable[tuple[str, str]]:
             if ticket.run_id == run_id:
                 yield name, f"it waited at number {position}, and leaves the queue"
         for ticket in line.active:
-            if ticket.run_id == run_id:
+            if ticket.run_id == run_id and ticket.state is TicketState.RECLAIMING:
+                yield name, "its process is gone, and its calls are being ended; it does not come back by itself"
+            elif ticket.run_id == run_id:
                 yield name, "it has its turn, and stops as by Ctrl-C: its calls are being ended"
+
+
+def _is_queued(run: str, settings: Settings, *, rehearsal: bool) -> bool:
+    with suppress(StoreError, UsageError):  # where it cannot be looked, nothing is said of it
+        store = wiring.store_if_any(settings, rehearsal=rehearsal)
+        if store is not None:
+            with closing(store):
+                return bool(_matched(run, _queued(store.snapshot())))
+    return False
 
 
 def _not_there(run: str, settings: Settings, *, rehearsal: bool, region: str = "") -> str:
     """Why there is nothing to cancel, as far as this machine knows."""
     where = f" of region {region}" if region else " of rehearsals" if rehearsal else ""
     said = f"run {quoted(run)} is not in the queue{where}"
+    if _is_queued(run, settings, rehearsal=not rehearsal):
+        return f"{said}: it is in the other; {'leave out' if rehearsal else 'add'} --rehearsal"
     try:
         summary = Runs(settings.home).find(run).summary()
     except UsageError:
         return f"{said}; `beacon queue-status` shows who is"
+    return f"{said}{_by_its_folder(summary, rehearsal=rehearsal)}"
+
+
+def _by_its_folder(summary: Summary, *, rehearsal: bool) -> str:
     if summary.state is RunState.FINISHED:
-        return f"{said}: it is finished"
+        return ": it is finished"
     if summary.rehearsal and not rehearsal:
-        return f"{said}: it is a rehearsal, whose queue is another; add --rehearsal"
+        return ": it is a rehearsal, whose queue is another; add --rehearsal"
     if summary.state is RunState.RUNNING:
-        return f"{said}: it works without a turn; stop it with Ctrl-C where it runs"
+        return ": it works without a turn; stop it with Ctrl-C where it runs"
     if summary.open_calls:
-        return f"{said}, and no process carries it out; end its calls:  beacon reap {summary.run_id}"
-    return f"{said}: it was interrupted; go on:  beacon resume {summary.run_id}"
+        return f", and no process carries it out; end its calls:  beacon reap {summary.run_id}"
+    return f": it was interrupted; go on:  beacon resume {summary.run_id}"

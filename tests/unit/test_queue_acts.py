@@ -1,0 +1,51 @@
+"""What is said of a run that is to be cancelled."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.support.queueing import Hands, request
+
+from beacon_cli.errors import UsageError
+from beacon_cli.operations import queue_acts
+from beacon_cli.queues import sqlite
+from beacon_cli.queues.clocks import ticking
+from beacon_cli.tickets import Entered
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where everything is kept."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BEACON_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize(
+    ("file", "asked_of_rehearsals", "said"),
+    [("queue.db", True, "leave out --rehearsal"), ("rehearsals.db", False, "add --rehearsal")],
+)
+def test_a_run_in_the_other_queue_is_found_there(
+    home: Path, file: str, said: str, *, asked_of_rehearsals: bool
+) -> None:
+    """Who forgot the option, or gave it in vain, is told so, by the beginning of the run's id too."""
+    with closing(sqlite.store(home / file)) as store:
+        assert isinstance(store.enter(request("run-1")), Entered)
+    for name in ("run-1", "run"):
+        with pytest.raises(UsageError, match=said):
+            queue_acts.cancel(name, region="", rehearsal=asked_of_rehearsals)
+
+
+def test_a_dead_turn_does_not_stop_as_by_ctrl_c(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody is there who could: what it left behind is being ended by another."""
+    hands = Hands()
+    with closing(sqlite.store(home / "queue.db", clock=hands, wall=hands.wall)) as store:
+        entered = store.enter(request("dead"))
+        assert isinstance(entered, Entered)
+        store.claim(entered.ticket, "host:dead")
+        hands.now = ticking() + 1
+        assert store.reclaim(entered.ticket, "host:mender")
+    queue_acts.cancel("dead", region="", rehearsal=False)
+    assert "run dead in us: its process is gone, and its calls are being ended" in capsys.readouterr().out
