@@ -43,7 +43,7 @@ def _of_regions(lines: list[RegionLine], snapshot: Snapshot) -> Iterator[Family]
 
     yield each("gauge", "beacon_queue_waiting", "Jobs that wait for their turn.", (len(x.waiting) for x in lines))
     yield each("gauge", "beacon_queue_active", "Jobs that have their turn.", (len(x.active) for x in lines))
-    oldest = (snapshot.at - min((t.entered_at for t in x.waiting), default=snapshot.at) for x in lines)
+    oldest = (max(0.0, snapshot.at - min((t.entered_at for t in x.waiting), default=snapshot.at)) for x in lines)
     yield each("gauge", "beacon_queue_longest_wait_seconds", "How long the oldest ticket has waited.", oldest)
     yield each("gauge", "beacon_queue_paused", "1 while no turn is granted.", (x.paused for x in lines))
     yield each("gauge", "beacon_gpus_in_use", "GPUs reserved or held by live containers.", (x.gpus for x in lines))

@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from beacon_cli import __version__, queue_form
-from beacon_cli.errors import BeaconError, Fault, SpecError, UsageError
+from beacon_cli.errors import BeaconError, Fault, SpecError, StoreError, UsageError
 from beacon_cli.model import JsonObject
 from beacon_cli.names import RegionNames
 from beacon_cli.runs import Runs
@@ -27,7 +27,7 @@ from beacon_cli.server.book import Entry, Stage
 from beacon_cli.server.jobs import FullError, Jobs
 from beacon_cli.server.watch import Watch
 from beacon_cli.settings import Settings
-from beacon_cli.tickets import Priority, RegionLine
+from beacon_cli.tickets import Caps, Priority, RegionLine, Snapshot
 
 LONGEST_WAIT = 3_600.0
 """Seconds for which `POST /inference` waits at most."""
@@ -185,7 +185,7 @@ class _Handlers:
         entry = self._entry(request)
         if await self._face.jobs.cancel(entry.run_id) is None:
             raise HTTPException(409, f"run {entry.run_id} has ended: {entry.stage.value}")
-        return _json(await self._record(self._entry(request)), 202)
+        return _json(await self._record(self._entry(request), is_done=True), 202)
 
     async def results(self, request: Request) -> Response:
         """One row for each execution of a job that has ended."""
@@ -216,13 +216,21 @@ class _Handlers:
             raise HTTPException(404, "this server has taken no such run in")
         return entry
 
-    async def _record(self, entry: Entry) -> JsonObject:
+    async def _record(self, entry: Entry, *, is_done: bool = False) -> JsonObject:
+        """How a job stands. Where what was asked for `is_done`, a queue that is away takes nothing of it back."""
         async with self._looking:
             summary = await self._face.jobs.summary(entry.run_id)
-        return view.job(entry, summary, await self._face.watch.snapshot(), ahead=self._face.jobs.ahead(entry))
+        try:
+            snapshot = await self._face.watch.snapshot()
+        except StoreError as error:
+            if not is_done:
+                raise
+            self._face.say(str(error))
+            snapshot = Snapshot(at=entry.at, now=0.0, caps=Caps(), regions={})
+        return view.job(entry, summary, snapshot, ahead=self._face.jobs.ahead(entry))
 
     async def _accepted(self, entry: Entry) -> Response:
-        return _json(await self._record(entry), 202, {"location": f"/jobs/{entry.run_id}"})
+        return _json(await self._record(entry, is_done=True), 202, {"location": f"/jobs/{entry.run_id}"})
 
     async def _answer(self, entry: Entry) -> Response:
         """The row of a question's execution; an error where it has no answer."""
