@@ -305,6 +305,15 @@ class TestFailures:
         assert "4711" not in str(caught.value)
         assert "%2F" in str(caught.value)
 
+    def test_another_programs_data_is_told(self, tmp_path: Path) -> None:
+        """Keys of the queue's names that are not the queue's are left alone, and what helps is said."""
+        name = queue_name()
+        with Server(tmp_path, *LASTING) as server:
+            client.Redis.from_url(server.url).set(f"beacon:{{{name}}}:tickets", "mine")
+            with pytest.raises(StoreError, match="use another database"):
+                redis.store(server.url, queue=name).snapshot()
+            assert client.Redis.from_url(server.url).get(f"beacon:{{{name}}}:tickets") == b"mine"
+
     def test_a_database_is_a_number(self) -> None:
         """The client takes any other for the first, in which another program's keys may be."""
         with pytest.raises(StoreError, match="database"):

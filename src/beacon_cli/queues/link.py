@@ -195,6 +195,8 @@ def _reason(error: Exception) -> str:
     said = str(error)
     if said.startswith(_OUR_OWN):
         return printable(said.removeprefix(_OUR_OWN), most=300)
+    if said.startswith("WRONGTYPE"):
+        return "holds other data under the queue's names: use another database, as /1, or another Redis"
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return f"{reason} ({_shown(error)})"

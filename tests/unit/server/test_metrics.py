@@ -54,6 +54,16 @@ def test_a_hostile_name_is_a_label_and_nothing_more() -> None:
     assert found["beacon_queue_waiting", (HOSTILE,)] == 1
 
 
+def test_a_wall_clock_that_was_set_back_makes_no_wait_negative() -> None:
+    """A ticket may then have been taken later than now."""
+    hands = Hands()
+    store = memory.store(clock=hands, wall=hands.wall)
+    store.enter(request("run", "us"))
+    hands.pass_by(-3_600.0)
+    found = figures(metrics.text(store.snapshot(), [], {}, "1"))
+    assert found["beacon_queue_longest_wait_seconds", ("us",)] == 0
+
+
 def test_large_counts_are_exact() -> None:
     """A counter that is rounded would stand still."""
     found = figures(metrics.text(memory.store().snapshot(), [], {"finished": 123_456_789}, "1"))
