@@ -643,6 +643,18 @@ class TestCancelling:
         assert orders == {"us": "", "eu": "ben@host"}
         assert store.leave(*tickets["eu"], NOTHING, {})
 
+    def test_a_holder_that_sleeps_through_its_cancellation_gets_no_other_turn(self, given: Given) -> None:
+        """Its turn is being reclaimed as it wakes; who resumes the run is another process, and may."""
+        store, hands = given
+        ticket, _ = turn(store, "a")
+        hands.pass_by(31)
+        assert store.reclaim(ticket, "host:b")
+        assert store.cancel("a", None, "ben") == ("us",)
+        assert store.enter(request("a")) == Refused("cancelled by ben")
+        assert store.enter(request("a", holder="host:a2")) == NotYet(
+            "what the run left behind has to end first", (ticket,)
+        )
+
     def test_there_is_nothing_to_cancel(self, given: Given) -> None:
         """A run that is not in the queue has no ticket to cancel."""
         store, _ = given

@@ -101,6 +101,8 @@ class TabledStore:
             if mine is not None and mine.holder == request.holder and mine.state is not TicketState.RECLAIMING:
                 return Entered(mine.id, mine.token)
             self._found_alive(request)
+            if mine is not None and mine.cancelled_by and mine.worker == request.holder:
+                return Refused(f"cancelled by {mine.cancelled_by}")  # it slept through that, and is no resumed run
             if mine is not None and mine.state is TicketState.HOLDING:
                 if request.executions < mine.executions:
                     self._tables.set_lost(mine.run_id, mine.region, ())

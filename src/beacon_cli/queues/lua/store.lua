@@ -234,6 +234,9 @@ function operations.enter(request)
     return says_entered(mine.id, mine.token)
   end
   found_alive(request)
+  if mine and (mine.cancelled_by or "") ~= "" and mine.worker == request.holder then
+    return cjson.encode({ "refused", "cancelled by " .. mine.cancelled_by })
+  end
   if mine and mine.state == "holding" then
     if request.executions < mine.executions then
       set_lost(mine.run_id, mine.region, {})
