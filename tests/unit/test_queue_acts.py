@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,16 @@ def test_a_run_in_the_other_queue_is_found_there(
     for name in ("run-1", "run"):
         with pytest.raises(UsageError, match=said):
             queue_acts.cancel(name, region="", rehearsal=asked_of_rehearsals)
+
+
+@pytest.mark.parametrize("run", ["\udcff", "", "../../x", "\x1b[2J", "x" * 10_000])
+def test_a_run_of_no_name_is_not_there(home: Path, run: str) -> None:
+    """Whatever bytes it is made of: one line, and no fault of beacon's."""
+    sqlite.store(home / "queue.db").close()
+    for act in (queue_acts.release, partial(queue_acts.cancel, region="")):
+        with pytest.raises(UsageError) as caught:
+            act(run, rehearsal=False)
+        assert str(caught.value).isprintable()
 
 
 def test_a_dead_turn_does_not_stop_as_by_ctrl_c(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

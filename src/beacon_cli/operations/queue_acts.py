@@ -12,7 +12,7 @@ import msgspec
 from beacon_cli import moments, wiring
 from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
-from beacon_cli.names import quoted
+from beacon_cli.names import printable, quoted
 from beacon_cli.operations import taking_turns
 from beacon_cli.operations.queue_status import region_id, snapshot
 from beacon_cli.runs import Runs, RunState, Summary
@@ -34,7 +34,7 @@ def cancel(run: str, *, region: str, rehearsal: bool) -> None:
     with closing(store):
         now = store.snapshot()
         where = region_id(region, settings, tuple(now.regions)) if region else None
-        run_id = _matched(run, _queued(now)) or run
+        run_id = _matched(run, _queued(now)) or printable(run)  # which any store takes
         standing = dict(_standing(now, run_id))
         regions = store.cancel(run_id, where, settings.user or taking_turns.user())
     if not regions:
@@ -71,7 +71,7 @@ def release(run: str, *, rehearsal: bool) -> None:
     if store is None:
         raise UsageError(f"run {quoted(run)} is not set aside")
     with closing(store):
-        run_id = _matched(run, store.set_aside()) or run
+        run_id = _matched(run, store.set_aside()) or printable(run)
         if not store.release(run_id):
             raise UsageError(f"run {quoted(run)} is not set aside; `beacon queue-status` names those that are")
     paper.say([f"run {run_id} may enter the queue again:  beacon resume {run_id}"], sys.stdout)

@@ -63,8 +63,8 @@ class Store(Protocol):
         holder that enters is not lost, whatever was made of its lease while it stood still. Refused, too, is what
         could never be granted: more GPUs than the caps, more executions than a user may ask in an hour. A user who
         has as many runs waiting as the caps allow gets `NotYet`; so does a run whose lease is too small for the
-        request, or is being reclaimed. The same holder asking again gets what it has; one whose lease was cancelled
-        while it is being reclaimed is refused.
+        request, or is being reclaimed. The same holder asking again gets what it has; one whose lease was
+        cancelled and is being reclaimed is refused.
         """
 
     def claim(self, ticket: int, holder: str) -> Answer:
