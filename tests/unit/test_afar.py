@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,33 @@ def shown(capsys: pytest.CaptureFixture[str], **options: Any) -> str:
     chosen: dict[str, Any] = {"region": "", "url": URL, "rehearsal": False, "as_json": False, **options}
     queue_status.show(**chosen)
     return capsys.readouterr().out
+
+
+def test_this_machine_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment leads elsewhere: for it, loopback is another machine."""
+    body = json.dumps(record(busy()[0])).encode()
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with HTTPServer(("127.0.0.1", 0), Answering) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            for host in ("127.0.0.1", "localhost"):
+                with afar.Server(f"http://{host}:{listening.server_port}") as server:
+                    assert list(server.status()["queues"]) == ["US", "EU", "ASIA"]
+        finally:
+            listening.shutdown()
+            thread.join()
 
 
 def test_a_servers_queue_has_the_same_table(

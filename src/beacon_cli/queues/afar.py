@@ -20,6 +20,8 @@ from beacon_cli.names import printable, quoted
 PATH = "/queue/status"
 LARGEST = 32_000_000
 """Bytes of an answer: some 80,000 waiting tickets."""
+_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+"""Hosts that are asked directly: for a proxy of the environment they are another machine."""
 PATIENCE = 10.0
 """Seconds for one answer, from its beginning to its end each."""
 
@@ -40,7 +42,11 @@ class Server:
             raise UsageError(f"--url {quoted(url)}: must be an address as http://127.0.0.1:8000")
         self._address = address
         self._shown = quoted(str(address.copy_with(userinfo=b"")))
-        self._client = httpx.Client(timeout=PATIENCE, headers={"accept": "application/json"})
+        self._client = httpx.Client(
+            timeout=PATIENCE,
+            headers={"accept": "application/json"},
+            mounts=dict.fromkeys((f"all://{host}" for host in _THIS_MACHINE), None),
+        )
 
     def __enter__(self) -> Self:
         return self
