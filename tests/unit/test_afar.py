@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_an_answer_without_end(httpx_mock: HTTPXMock, monkeypatch: pytest.Monkey
     monkeypatch.setattr(afar, "LARGEST", 1_000_000)
     httpx_mock.add_response(url=STATUS, stream=IteratorStream([b" " * 100_000] * 20))
     assert "sends more than 1 MB" in fault(UsageError)
+
+
+def test_an_answer_has_an_end(httpx_mock: HTTPXMock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends a byte now and then holds nobody up for ever."""
+    monkeypatch.setattr(afar, "PATIENCE", 0.05)
+
+    def drip() -> Iterator[bytes]:
+        while True:
+            time.sleep(0.01)
+            yield b" "
+
+    httpx_mock.add_response(url=STATUS, stream=IteratorStream(drip()))
+    assert "does not answer within" in fault(StartError)
 
 
 @pytest.mark.parametrize("url", ["", "queue.test", "ftp://queue.test", "http://", "http://[", "http://a\x00b"])

@@ -7,6 +7,7 @@ and nothing of it is shown but what was checked.
 from __future__ import annotations
 
 import re
+import time
 from typing import Any, Self
 
 import httpx
@@ -23,7 +24,7 @@ LARGEST = 32_000_000
 _THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 """Hosts that are asked directly: for a proxy of the environment they are another machine."""
 PATIENCE = 10.0
-"""Seconds for one answer, from its beginning to its end each."""
+"""Seconds until an answer begins, and from there to its end."""
 
 
 class Server:
@@ -86,9 +87,11 @@ class Server:
             raise UsageError(f"{self._shown} answers {code}: no beacon shows its queue there")
 
     def _body(self, response: httpx.Response) -> bytes:
-        data = bytearray()
+        data, began = bytearray(), time.monotonic()
         for chunk in response.iter_bytes():
             data += chunk
+            if time.monotonic() - began > PATIENCE:  # the client's own timeout begins anew with each byte
+                raise httpx.ReadTimeout("")
             if len(data) > LARGEST:
                 raise UsageError(f"{self._shown} sends more than {LARGEST // 1_000_000} MB: that is no status")
         return bytes(data)
