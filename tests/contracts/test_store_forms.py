@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 import redis as client
-from tests.support.queueing import Hands, request
+from tests.support.queueing import Hands, part, request
 from tests.support.redis import Server, queue_name
 
 from beacon_cli.ports import Store
 from beacon_cli.queues import redis, sqlite
-from beacon_cli.tickets import Entered, Refused
+from beacon_cli.tickets import Entered, Granted, Refused
 
 
 def _refuses_only(store: Store, aside: str) -> None:
@@ -51,3 +51,18 @@ def test_a_redis_of_the_first_form(tmp_path: Path) -> None:
             admin.hset(f"beacon:{{{queue}}}:lost", mapping={'["a","us"]': 3, '["b","us"]': 2})
         with closing(redis.store(server.url, queue=queue, clock=hands, wall=hands.wall)) as store:
             _refuses_only(store, "a")
+
+
+def test_a_file_keeps_what_was_asked_for_an_hour_only(tmp_path: Path) -> None:
+    """What no limit looks at any more is forgotten: the file does not grow with each turn for ever."""
+    path, hands = tmp_path / "queue.db", Hands()
+    with closing(sqlite.store(path, clock=hands, wall=hands.wall)) as store:
+        for number in range(5):
+            entered = store.enter(request(f"r{number}"))
+            assert isinstance(entered, Entered)
+            granted = store.claim(entered.ticket, f"host:r{number}")
+            assert isinstance(granted, Granted)
+            store.leave(entered.ticket, granted.token, part(), {})
+            hands.pass_by(1_500)
+    with closing(sqlite3.connect(path)) as base:
+        assert base.execute("SELECT count(*) FROM asked").fetchone() == (3,)

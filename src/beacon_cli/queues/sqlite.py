@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from beacon_cli.errors import StoreError
-from beacon_cli.queues import logbook, places
+from beacon_cli.queues import logbook, places, usage
 from beacon_cli.queues.clocks import ticking
 from beacon_cli.queues.tabled import TabledStore
 from beacon_cli.queues.tables import Tally
@@ -292,6 +292,7 @@ class _SqliteTables:
 
     def add_asked(self, user: str, now: float, executions: int) -> None:
         self._base.execute("INSERT INTO asked VALUES (?, ?, ?)", (user, now, executions))
+        self._base.execute("DELETE FROM asked WHERE at < ?", (now - usage.HOUR,))
 
     def log(self, since: int) -> list[LogEntry]:
         rows = self._base.execute("SELECT seq, record FROM log WHERE seq > ? ORDER BY seq", (since,))
