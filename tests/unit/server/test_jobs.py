@@ -396,12 +396,12 @@ async def test_a_run_that_an_earlier_servers_process_carries_out_is_cancelled_to
     folder = rig.runs.create(run_id, FILE)
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom beacon_cli import disk, locks\n"
-        "with locks.lock(Path(sys.argv[1]), 'run', disk.DISK):\n    print('locked', flush=True)\n    time.sleep(9)"
+        "with locks.lock(Path(sys.argv[1]), 'run', disk.DISK):\n    print('locked', end='', flush=True)\n    time.sleep(9)"
     )
     command = [sys.executable, "-c", code, str(folder.path / "lock")]
     async with await anyio.open_process(command) as process:
         assert process.stdout is not None
-        assert await process.stdout.receive() == b"locked\n"
+        assert await process.stdout.receive() == b"locked"
         async with going(tmp_path) as rig:
             assert await rig.jobs.cancel(run_id)
             with anyio.fail_after(10):
