@@ -396,7 +396,8 @@ async def test_a_run_that_an_earlier_servers_process_carries_out_is_cancelled_to
     folder = rig.runs.create(run_id, FILE)
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom beacon_cli import disk, locks\n"
-        "with locks.lock(Path(sys.argv[1]), 'run', disk.DISK):\n    print('locked', end='', flush=True)\n    time.sleep(9)"
+        "with locks.lock(Path(sys.argv[1]), 'run', disk.DISK):\n    sys.stdout.write('locked')\n"
+        "    sys.stdout.flush()\n    time.sleep(9)"
     )
     command = [sys.executable, "-c", code, str(folder.path / "lock")]
     async with await anyio.open_process(command) as process:
