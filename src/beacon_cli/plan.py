@@ -97,7 +97,9 @@ class Plan:
         order = every.index(models[0]) * (self.planned[region.id] // len(every))
         order += (group.repeats.start - 1) * in_repeat * len(models)
         cells = [_part(region.id) + _part(model.id) for model in models]
-        questions = [(question, _part(question.id) + _part(question.text)) for question in self.spec.questions]
+        parted = ((question, _part(question.id) + _part(question.text)) for question in self.spec.questions)
+        is_once = len(contexts) * len(group.repeats) == 1  # thousands of questions are kept for a second time only
+        questions = parted if is_once else list(parted)
         for repeat in group.repeats:
             repeat_part = _part(str(repeat))
             for context, prompts in contexts:
