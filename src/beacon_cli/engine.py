@@ -71,6 +71,8 @@ class _Crew:
         return {group: count for group, count in groups.items() if count} or {first: 0}
 
     def _pending(self, region: Region, group: Group) -> int:
+        if not self.past.executions:
+            return self.plan.size(group)
         every = (execution for wave in self.plan.waves(region, group) for execution in wave)
         return sum(pending(self.past, execution.id) is not None for execution in every)
 
@@ -223,15 +225,26 @@ class _RegionWork:
         while True:
             async with self._slots.slot(execution.order):
                 await self._metered(execution)
-                async with self._crew.limiter:
+                await self._seat()
+                try:
                     if self._given_up.is_set():
                         return
                     decision = await self._attempt(trial)
+                finally:
+                    self._crew.limiter.release()
             if not isinstance(decision, Retry):
                 return
             with anyio.move_on_after(decision.wait):
                 await self._given_up.wait()
             trial.queued_at = self._crew.clock()
+
+    async def _seat(self) -> None:
+        """Take one of the run's places; where one is free, without a turn of the event loop."""
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._crew.limiter.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._crew.limiter.acquire()
 
     async def _metered(self, execution: Execution) -> None:
         """Wait until the endpoint may be asked, or the region is given up."""

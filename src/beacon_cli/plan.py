@@ -86,6 +86,11 @@ class Plan:
             for repeats in parts
         )
 
+    def size(self, group: Group) -> int:
+        """How many executions a group of a region's work has."""
+        asked = len(self.spec.contexts or (None,)) * len(self.spec.questions)
+        return len(group.models) * len(group.repeats) * asked
+
     def waves(self, region: Region, group: Group | None = None) -> Iterator[Wave]:
         """The region's executions, one wave after another; of one group alone, or of all in turn."""
         if group is None:
