@@ -234,10 +234,11 @@ class _RegionWork:
             trial.queued_at = self._crew.clock()
 
     async def _metered(self, execution: Execution) -> None:
-        """Wait until the endpoint may be asked, or the region is given up."""
-        if self._meter.is_free:
+        """Wait until the endpoint may be asked and the region's pace allows it, or the region is given up."""
+        if self._meter.is_free and not self._pace.between:
             return
-        turn = self._meter.reserve(anyio.current_time(), execution)
+        now = anyio.current_time()
+        turn = max(self._meter.reserve(now, execution), self._pace.reserve(now))
         while not self._given_up.is_set():
             left = max(turn, self._meter.open_at) - anyio.current_time()
             if left <= 0:

@@ -26,6 +26,10 @@ from beacon_cli.model import (
 _ANSWER_TOKENS = 500
 """What an answer is taken to be where the job sets no `max_tokens`."""
 _CHARACTERS_OF_A_TOKEN = 4
+_NARROWEST, _WIDEST = 0.1, 20.0
+"""Seconds between two requests of a region that is asked for less than one at a time."""
+_CLOSER = 0.9
+"""What an answer leaves of that time: in the long run seven are answered for one that is refused."""
 _TELLING = 5.0
 """Seconds of respite from which on it is told."""
 _LONGEST_DEBT = 900.0
@@ -75,11 +79,13 @@ class Pace:
     """How many executions a region may have in flight.
 
     `most`, until the provider asks for fewer requests: then half, and one more after each round of answers. While
-    the provider fails by itself, it stays as it is.
+    the provider fails by itself, it stays as it is. Where one at a time is too fast still, `between` is the time
+    from one request to the next, in seconds: twice as long each time, and shorter with each answer.
     """
 
     def __init__(self, most: int) -> None:
         self.most = self.allowed = most
+        self.between = self._next = 0.0
         self._begun = self._slowed_at = self._answered = 0
         self._stays = False
 
@@ -87,6 +93,12 @@ class Pace:
         """Count one more attempt; gives its number, by which `ended` knows what was in flight together."""
         self._begun += 1
         return self._begun
+
+    def reserve(self, now: float) -> float:
+        """Take the next turn that is free; gives when it is, on the clock of `now`."""
+        at = max(now, self._next) if self.between else now
+        self._next = at + self.between
+        return at
 
     def ended(self, number: int, outcome: Outcome) -> str:
         """The attempt with this number ended with `outcome`; why the pace changes or stays. Empty: nothing to say.
@@ -107,11 +119,16 @@ class Pace:
         self._slowed_at = self._begun
         self._answered = 0
         if self.allowed == 1:
-            return ""
+            self.between = min(_WIDEST, max(_NARROWEST, 2 * self.between))
+            return f"the provider asks for fewer requests: one every {self.between:.2g} s"
         self.allowed = max(1, self.allowed // 2)
         return "the provider asks for fewer requests"
 
     def _quicken(self) -> str:
+        if self.between:
+            self.between *= _CLOSER
+            self.between = self.between if self.between >= _NARROWEST / 2 else 0.0
+            return ""
         self._answered += 1
         if self._answered < self.allowed:
             return ""
