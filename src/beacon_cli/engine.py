@@ -240,11 +240,13 @@ class _RegionWork:
         now = anyio.current_time()
         turn = max(self._meter.reserve(now, execution), self._pace.reserve(now))
         while not self._given_up.is_set():
-            left = max(turn, self._meter.open_at) - anyio.current_time()
-            if left <= 0:
+            left = turn - anyio.current_time()
+            if left > 0:
+                with anyio.move_on_after(left):
+                    await self._given_up.wait()
+            if self._meter.open_at <= turn:
                 return
-            with anyio.move_on_after(left):
-                await self._given_up.wait()
+            turn = self._meter.reserve(anyio.current_time(), execution, again=True)
 
     async def _keep_pace(self, number: int, execution: Execution, outcome: Outcome) -> None:
         """Let the region go slower or faster, as the outcome says, and say so."""

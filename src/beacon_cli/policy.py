@@ -166,12 +166,15 @@ class Meter:
         """Whether nothing has been prescribed or asked for so far."""
         return not (self._between or self._for_token or self.open_at)
 
-    def reserve(self, now: float, execution: Execution) -> float:
-        """Take the next turn that is free; gives when it is, `now` where nothing is prescribed."""
-        at = max(now, self._next, self._next_by_tokens)
+    def reserve(self, now: float, execution: Execution, *, again: bool = False) -> float:
+        """Take the next turn that is free; gives when it is, `now` where nothing is prescribed.
+
+        `again` says that a turn was taken before and passed in a time when the endpoint wanted no request.
+        """
+        at = max(now, self.open_at, self._next, self._next_by_tokens)
         if self._between:
             self._next = at + self._between
-        if self._for_token:
+        if self._for_token and not again:
             self._next_by_tokens = at + self._for_token * self._tokens(execution)
         return at
 

@@ -250,3 +250,19 @@ def test_a_provider_that_has_room_again_is_asked_as_before(backend: virtual.Back
     assert told.standings.total("succeeded") == 60
     assert paced(told)[-1] >= 4
     assert told.seconds < 60
+
+
+@BACKENDS
+def test_a_rate_is_kept_after_a_respite_too(backend: virtual.Backend) -> None:
+    """Those who waited for their turn when the endpoint asked to be left alone do not all come at its end."""
+
+    def script(execution: Execution, number: int) -> Outcome:
+        del number
+        return Succeeded(response="a", respite=30.0 if execution.order == 2 else None)
+
+    executor = Scripted(script, seconds=lambda _: 0.5)
+    told = run(endpoint_job(rate=Rate(requests_per_minute=60), questions=20), executor, backend=backend)
+    times = begun(executor)
+    assert told.standings.total("succeeded") == 20
+    assert times[3] == pytest.approx(32.5)
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 0.99
