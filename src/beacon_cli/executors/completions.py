@@ -24,6 +24,7 @@ from beacon_cli.model import ErrorKind, Failed, JsonObject, Succeeded
 _STATUSES: dict[int, tuple[ErrorKind, bool]] = {
     400: (ErrorKind.BAD_REQUEST, False),
     401: (ErrorKind.AUTH, False),
+    402: (ErrorKind.THROTTLED, False),
     403: (ErrorKind.AUTH, False),
     404: (ErrorKind.NOT_FOUND, False),
     408: (ErrorKind.TIMEOUT, True),
@@ -37,6 +38,11 @@ _HUNDREDS: dict[int, tuple[ErrorKind, bool]] = {
     4: (ErrorKind.BAD_REQUEST, False),
     5: (ErrorKind.PLATFORM, True),
 }
+
+_OF_THE_MODEL = re.compile(r"\bmodel\b|DeploymentNotFound|API deployment", re.IGNORECASE)
+"""What a 404 says where the endpoint is there and the model is not."""
+_USED_UP = "insufficient_quota"
+"""OpenAI's code of a 429 where no money is left: no wait helps."""
 
 Headers: TypeAlias = Mapping[str, str]
 """As `told` gives them: names in lower case."""
@@ -133,20 +139,33 @@ def of_status(status: int, body: bytes, headers: Headers, now: float) -> Succeed
     A prompt that the provider's filter refuses has its answer: a refusal, though it comes as an error.
     """
     said = _decoded_or_none(body)
+    if type(said) is list and len(said) == 1:  # as Google wraps it
+        said = said[0]
     message = _message(said) or _excerpt(body)
     about: JsonObject = {"http_status": status, **_served(headers)}
     if status in filters.STATUSES and (found := filters.found(said, _message(said))) is not None:
         return _filtered(message, found, about)
-    kind, transient = _STATUSES.get(status) or _HUNDREDS.get(status // 100, (ErrorKind.BAD_ANSWER, False))
+    kind, transient = _meaning(status, said, (ErrorKind.BAD_ANSWER, False))
     where = headers.get("location") if status // 100 == 3 else None  # noqa: PLR2004 - as HTTP counts
     to = f"; it leads to {_shown(where)}: set base_url to where that is" if where else ""
     return Failed(
         kind=kind,
         message=shorten(f"HTTP {status}{': ' if message else ''}{message}{to}"),
         transient=transient,
-        retry_after=wait(headers, now) if transient else None,
+        retry_after=_asked_for(said, headers, now) if transient else None,
         provenance=about,
     )
+
+
+def _meaning(status: int, said: Any, otherwise: tuple[ErrorKind, bool]) -> tuple[ErrorKind, bool]:
+    """What a status means with this body: kind, and whether another attempt may do better."""
+    kind, transient = _STATUSES.get(status) or _HUNDREDS.get(status // 100, otherwise)
+    if kind is ErrorKind.NOT_FOUND and _OF_THE_MODEL.search(_message(said)):
+        return ErrorKind.BAD_REQUEST, False  # the region's other models are there
+    error = said.get("error") if kind is ErrorKind.THROTTLED and type(said) is dict else None
+    if type(error) is dict and _USED_UP in (error.get("code"), error.get("type")):
+        return kind, False
+    return kind, transient
 
 
 def models(body: bytes) -> frozenset[str] | None:
@@ -167,6 +186,17 @@ def wait(headers: Headers, now: float) -> float | None:
         if seconds is not None:
             return seconds
     return spent(headers, now)
+
+
+def _asked_for(said: Any, headers: Headers, now: float) -> float | None:
+    """As `wait`; where no header says it, as Google says it in the body: `details[].retryDelay`."""
+    seconds = wait(headers, now)
+    error = said.get("error") if seconds is None and type(said) is dict else None
+    details = error.get("details") if type(error) is dict else None
+    for each in details if type(details) is list else ():
+        if type(each) is dict and type(delay := each.get("retryDelay")) is str:
+            return span(delay[:_LONGEST_HEADER])
+    return seconds
 
 
 def spent(headers: Headers, now: float) -> float | None:
@@ -323,7 +353,7 @@ def _error_in_success(
         code = int(code)
     kind, transient = ErrorKind.MODEL, True
     if type(code) is int:
-        kind, transient = _STATUSES.get(code) or _HUNDREDS.get(code // 100, (kind, transient))
+        kind, transient = _meaning(code, said, (kind, transient))
     return Failed(
         kind=kind,
         message=shorten(message),

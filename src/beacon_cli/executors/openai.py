@@ -55,6 +55,8 @@ _ESCAPED = 6
 """Bytes that one character of ASCII takes where an encoder escapes it."""
 _ERROR_BODY = 100_000
 _CLOSING = 1.0
+_REFUSED = 401
+"""A 403 may be for the list alone: of a key that is for questions, or of a gateway that knows no list."""
 _STALE = "the connection held an answer to no question of ours"
 
 
@@ -277,9 +279,9 @@ class OpenaiExecutor:
             raise StartError(f"{where} is not trusted ({_words(error, endpoint)}); {hint}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that cannot be one
             raise StartError(f"{where} cannot be reached ({_words(error, endpoint)})") from None
-        if status in {401, 403}:
-            name = connections.key_name(self._target, region)
-            what = f"the key in {name}" if name else "a request without a key; set api_key_env"
+        if status == _REFUSED:
+            names = ", ".join(connections.secret(self._target, region))
+            what = f"the key in {names}" if names else "a request without a key; set api_key_env"
             raise StartError(f"{where} refuses {what} (HTTP {status})")
         return status, body
 
