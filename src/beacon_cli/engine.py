@@ -268,7 +268,7 @@ class _RegionWork:
         outcome = await self._outcome(trial)
         decision: Decision
         if trial.is_found and is_lost(outcome):
-            outcome, decision = lost(trial.call_id), Retry(wait=0.0)
+            outcome, decision = lost(trial.call_id, outcome), Retry(wait=0.0)
             trial.tries -= 1
         else:
             decision = policy.after(outcome, trial.tries, self._retry, self._crew.rand)

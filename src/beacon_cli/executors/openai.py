@@ -194,7 +194,7 @@ class OpenaiExecutor:
         if task is not None:
             await asyncio.wait([task])
             return _outcome(task)
-        message = f"the request {call_id} ended with its connection; its answer cannot be fetched again"
+        message = "it ended with its connection; asked again, it may be paid twice"
         return Failed(kind=ErrorKind.GONE, message=message, transient=True)
 
     async def cancel(self, call_id: str) -> bool:
