@@ -252,7 +252,7 @@ class OpenaiExecutor:
         if not completions.is_success(status):
             return Listing(models=None, said=f"HTTP {status}")
         models = completions.models(body)
-        return Listing(models=models, said="" if models else "an answer of another form")
+        return Listing(models=models, said="" if models is not None else "an answer of another form")
 
     async def _reach(self, region: str, problems: dict[str, str]) -> None:
         """Whether the endpoint is there and lets us in: few must say which models they have."""
@@ -314,5 +314,5 @@ def _told(error: Exception, endpoint: Way) -> Failed:
 
 
 def _words(error: BaseException, endpoint: Way) -> str:
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(str(error).split()).replace(" ssl:default", "") or type(error).__name__
     return shorten(endpoint.secrets.masked(said))
