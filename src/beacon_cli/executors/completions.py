@@ -69,6 +69,8 @@ _HEARD = (
     *(name for name, _ in _WAITS),
     *(f"x-ratelimit-{what}{budget}" for budget in _BUDGETS for what in ("remaining", "reset")),
 )
+_UNTOLD = -1
+"""What Azure says is left where it does not tell."""
 _LONGEST_HEADER = 100
 _MOST_MODELS = 10_000
 _LONGEST_NAME = 200
@@ -237,7 +239,7 @@ def _kept(said: dict[Any, Any]) -> JsonObject:
 
 def _is_empty(left: str | None) -> bool:
     try:
-        return left is not None and float(left) <= 0
+        return left is not None and float(left) <= 0 and float(left) != _UNTOLD
     except ValueError:
         return False
 
