@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.contracts.executing import LLAMA, US, Book, asking, failed
 from tests.contracts.test_openai_run import carried_out
-from tests.support.endpoint import Reply, answer, plain, serving
+from tests.support.endpoint import Reply, answer, hang, plain, serving
 from tests.support.jobs import US as REGION
 from tests.support.jobs import spec
 from tests.support.openai import KEY, opened, outcome
@@ -156,3 +156,53 @@ async def test_a_header_of_the_job_takes_the_place_of_ours() -> None:
         await executor.attempt(asking(), 1, Book().placed)
     assert heads[0].count(b"user-agent:") == 1
     assert b"user-agent: mine" in heads[0]
+
+
+async def test_an_answer_that_comes_later_is_fetched() -> None:
+    """Modal's web endpoints answer 303 after 150 s, and again: the answer is fetched where they say."""
+    async with serving(answer()) as server:
+        ways = [f"/v1/chat/completions?call={number}" for number in range(3)]
+        fetched: list[tuple[str, str]] = []
+
+        async def later(asked: Any, writer: Any) -> None:
+            fetched.append((asked.path, asked.headers.get("authorization", "")))
+            last = asked.path == ways[-1]
+            where = ways[ways.index(asked.path) + 1] if not last else ""
+            await (answer("At last.") if last else plain(303, b"", location=where))(asked, writer)
+
+        async with opened(server, environ={"KEY": KEY}, api_key_env="KEY") as executor:
+            server.reply, server.models = plain(303, b"", location=f"{server.url[:-3]}{ways[0]}"), later
+            said = await executor.attempt(asking(), 1, Book().placed)
+    assert isinstance(said, Succeeded)
+    assert said.response == "At last."
+    assert fetched == [(way, f"Bearer {KEY}") for way in ways]
+
+
+@pytest.mark.parametrize(
+    "where", ["/v1/elsewhere?a=1", "http://127.0.0.1:1/v1/chat/completions?a=1", "http://[", ""]
+)
+async def test_an_answer_elsewhere_is_not_fetched(where: str) -> None:
+    """A redirect to another address is none that leads to this answer: nothing more is asked."""
+    async with serving(plain(303, b"", location=where)) as server, opened(server) as executor:
+        server.models = plain(500, b"")
+        said = failed(await executor.attempt(asking(), 1, Book().placed))
+    assert (said.kind, said.transient) == (ErrorKind.NOT_FOUND, False)
+
+
+async def test_an_endpoint_that_puts_off_for_ever_is_left() -> None:
+    """Nobody is sent around for ever: after twenty times it is a failure."""
+    async with serving(plain(303, b"", location="/v1/chat/completions?a=1")) as server, opened(server) as executor:
+        server.models = server.reply
+        said = failed(await executor.attempt(asking(), 1, Book().placed))
+    assert said.kind is ErrorKind.NOT_FOUND
+
+
+async def test_an_endpoint_that_is_starting_is_waited_for() -> None:
+    """A server that takes the connection and loads its model first keeps no run from beginning; doctor says it."""
+    async with serving(answer()) as server:
+        server.models = hang
+        async with OpenaiExecutor(OpenaiTarget(base_url=server.url), environ={}, patience=0.1) as executor:
+            await executor.prepare([(US, LLAMA)])
+            assert isinstance(await executor.attempt(asking(), 1, Book().placed), Succeeded)
+            with pytest.raises(StartError, match=r"did not answer within 0.1 s; it may be starting"):
+                await executor.listed(US)

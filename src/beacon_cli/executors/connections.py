@@ -49,6 +49,19 @@ class Way(msgspec.Struct, frozen=True):
     secrets: Secrets
 
 
+def later(way: Way, location: str | None) -> URL | None:
+    """Where the answer to this very request can be fetched: at its own address with another query, or nowhere.
+
+    So Modal's web endpoints answer (303) what takes longer than 150 s; no key goes anywhere that it has not been.
+    """
+    try:
+        there = way.completions.join(URL(location or "", encoded=True))
+        same = there.origin() == way.completions.origin() and there.raw_path == way.completions.raw_path
+    except ValueError:
+        return None
+    return there if same and there.raw_query_string != way.completions.raw_query_string else None
+
+
 def key_name(target: OpenaiTarget, region: str) -> str | None:
     """The variable that holds the region's key."""
     names = target.api_key_env
