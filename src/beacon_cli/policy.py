@@ -26,10 +26,10 @@ from beacon_cli.model import (
 _ANSWER_TOKENS = 500
 """What an answer is taken to be where the job sets no `max_tokens`."""
 _CHARACTERS_OF_A_TOKEN = 4
-_NARROWEST, _WIDEST = 0.1, 20.0
+_NARROWEST, _WIDEST = 0.1, 10.0
 """Seconds between two requests of a region that is asked for less than one at a time."""
-_CLOSER = 0.9
-"""What an answer leaves of that time: in the long run seven are answered for one that is refused."""
+_CLOSER, _CLOSER_AT_LAST, _MANY = 0.9, 0.8, 6
+"""What an answer leaves of that time, and what it does after so many in a row: about seven answers a refusal."""
 _TELLING = 5.0
 """Seconds of respite from which on it is told."""
 _LONGEST_DEBT = 900.0
@@ -85,7 +85,7 @@ class Pace:
 
     def __init__(self, most: int) -> None:
         self.most = self.allowed = most
-        self.between = self._next = 0.0
+        self.between = self._last = 0.0
         self._begun = self._slowed_at = self._answered = 0
         self._stays = False
 
@@ -96,9 +96,8 @@ class Pace:
 
     def reserve(self, now: float) -> float:
         """Take the next turn that is free; gives when it is, on the clock of `now`."""
-        at = max(now, self._next) if self.between else now
-        self._next = at + self.between
-        return at
+        self._last = max(now, self._last + self.between)
+        return self._last
 
     def ended(self, number: int, outcome: Outcome) -> str:
         """The attempt with this number ended with `outcome`; why the pace changes or stays. Empty: nothing to say.
@@ -126,8 +125,10 @@ class Pace:
 
     def _quicken(self) -> str:
         if self.between:
-            self.between *= _CLOSER
-            self.between = self.between if self.between >= _NARROWEST / 2 else 0.0
+            self._answered += 1
+            self.between *= _CLOSER if self._answered <= _MANY else _CLOSER_AT_LAST
+            if self.between < _NARROWEST / 2:
+                self.between, self._answered = 0.0, 0
             return ""
         self._answered += 1
         if self._answered < self.allowed:
