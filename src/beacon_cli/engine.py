@@ -247,16 +247,19 @@ class _RegionWork:
             await self._crew.limiter.acquire()
 
     async def _metered(self, execution: Execution) -> None:
-        """Wait until the endpoint may be asked, or the region is given up."""
-        if self._meter.is_free:
+        """Wait until the endpoint may be asked and the region's pace allows it, or the region is given up."""
+        if self._meter.is_free and not self._pace.between:
             return
-        turn = self._meter.reserve(anyio.current_time(), execution)
+        now = anyio.current_time()
+        turn = max(self._meter.reserve(now, execution), self._pace.reserve(now))
         while not self._given_up.is_set():
-            left = max(turn, self._meter.open_at) - anyio.current_time()
-            if left <= 0:
+            left = turn - anyio.current_time()
+            if left > 0:
+                with anyio.move_on_after(left):
+                    await self._given_up.wait()
+            if self._meter.open_at <= turn:
                 return
-            with anyio.move_on_after(left):
-                await self._given_up.wait()
+            turn = self._meter.reserve(anyio.current_time(), execution, again=True)
 
     async def _keep_pace(self, number: int, execution: Execution, outcome: Outcome) -> None:
         """Let the region go slower or faster, as the outcome says, and say so."""
@@ -278,7 +281,7 @@ class _RegionWork:
         outcome = await self._outcome(trial)
         decision: Decision
         if trial.is_found and is_lost(outcome):
-            outcome, decision = lost(trial.call_id), Retry(wait=0.0)
+            outcome, decision = lost(trial.call_id, outcome), Retry(wait=0.0)
             trial.tries -= 1
         else:
             decision = policy.after(outcome, trial.tries, self._retry, self._crew.rand)

@@ -61,7 +61,7 @@ class Plan:
     def endpoint(self, region: Region) -> str:
         """A name for where the region's calls go; regions that share an endpoint share it."""
         target = self.spec.target
-        return target.url(region.id) if isinstance(target, OpenaiTarget) else region.id
+        return target.url(region.id).rstrip("/") if isinstance(target, OpenaiTarget) else region.id
 
     def models(self, region: Region) -> tuple[Model, ...]:
         """The models that run in a region, in the job's order."""
