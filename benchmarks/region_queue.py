@@ -6,7 +6,7 @@
 Prints, in milliseconds: what taking a ticket and giving it back costs; how long after a turn is given back the
 next process has it, asking as often as a run does; and with so many tickets waiting, what a claim, a renewal, a
 snapshot cost.
-With `--processes` alone: how much of a core so many processes use that wait for one turn, each as a run waits.
+With `--processes` alone: how much of a core so many `beacon run` use that wait for one turn, whole processes.
 """
 
 from __future__ import annotations
@@ -24,19 +24,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
-import anyio
-
-from beacon_cli import events as ev
 from beacon_cli.ports import Store
-from beacon_cli.queues import clocks, redis, sqlite
+from beacon_cli.queues import redis, sqlite
 from beacon_cli.tickets import Caps, Entered, Granted, HowEnded, Part, Request
-from beacon_cli.turns.renewal import Renewal
-from beacon_cli.turns.waiting import Wait
 
 DONE = Part(how=HowEnded.COMPLETED, succeeded=24, failed=0, seconds=60.0)
 AGO = 1000.0
+JOB = Path(__file__).resolve().parent.parent / "jobs" / "bias-detection.yaml"
 
 
 def request(run: str) -> Request:
@@ -163,55 +158,50 @@ def in_redis(url: str) -> Callable[[], Store]:
     return lambda: redis.store(url)
 
 
-class _Idle:
-    """In place of a `Mender`: nothing is dead or warm here."""
-
-    async def reclaim(self, _: object) -> None:
-        """Nothing to do."""
-
-    async def cool(self, _: object) -> None:
-        """Nothing to do."""
-
-
-def wait_for_a_turn(where: str, run: str) -> None:
-    """Wait as a run does, with a thread that renews, until somebody ends this process."""
-    store = redis.store(where) if "://" in where else sqlite.store(Path(where))
-    renewal = Renewal(store, f"host:{run}", Caps().lease_seconds, clocks.ticking)
-    renewal.start()
-
-    async def told(_: ev.Event) -> None:
-        """Nobody looks."""
-
-    async def main() -> None:
-        idle: Any = _Idle()
-        wait = Wait(store, request(run), caps=Caps(), mender=idle, emit=told, clock=time.time)
-        await wait.over()
-
-    anyio.run(main)
-
-
-def crowd(where: str, store: Store, processes: int, seconds: float = 15.0) -> None:
-    """How much of a core processes use that wait, once all of them do."""
-    with closing(store):
-        store.agree(Caps())
-        first, _ = turn(store, "first")
-        command = [sys.executable, __file__, "--wait", where, "--as"]
-        waiting = [subprocess.Popen([*command, f"w{number}"]) for number in range(processes)]
+@contextmanager
+def provider() -> Iterator[dict[str, str]]:
+    """An emulator of Modal in a process of its own; gives the variables that lead to it."""
+    command = [sys.executable, "-m", "beacon_cli", "emulator"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            while store.snapshot(0).regions["us"].queue_size < processes:
-                store.renew("host:first")
-                time.sleep(0.5)
-            time.sleep(3.0)
-            store.renew("host:first")
+            assert process.stdout is not None  # noqa: S101 - it was asked for
+            lines = [process.stdout.readline().removeprefix("export ").strip() for _ in range(3)]
+            pairs = (line.split("=", 1) for line in lines)
+            yield {name: value.strip("'\"") for name, value in pairs}
+        finally:
+            process.terminate()
+
+
+def crowd(where: dict[str, str], store: Store, processes: int, seconds: float = 30.0) -> None:
+    """How much of a core so many `beacon run` use that wait for one region, once all of them do.
+
+    `where` are the variables by which they find the queue.
+    """
+    command = [sys.executable, "-m", "beacon_cli", "run", str(JOB), "--region", "us"]
+    with closing(store), provider() as modal:
+        store.agree(Caps())
+        turn(store, "first")
+        environment = {**os.environ, **modal, **where}
+        waiting: list[subprocess.Popen[bytes]] = []
+        try:
+            for number in range(processes):
+                quiet = subprocess.DEVNULL
+                waiting.append(subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet))
+                while store.snapshot(0).regions["us"].queue_size <= number:
+                    store.renew("host:first")
+                    time.sleep(0.1)
+            time.sleep(5.0)
             before, began = sum(_used(each.pid) for each in waiting), time.perf_counter()
-            time.sleep(seconds)
+            while time.perf_counter() - began < seconds:
+                store.renew("host:first")
+                time.sleep(1.0)
             used, took_all = sum(_used(each.pid) for each in waiting) - before, time.perf_counter() - began
+            left = store.snapshot(0).regions["us"].queue_size
         finally:
             for each in waiting:
                 each.kill()
                 each.wait()
-    share = used / took_all
-    print(f"  {processes} processes that wait behind ticket {first}: {share:.1%} of a core over {took_all:.0f} s")
+    print(f"  {left} `beacon run` that wait for one turn: {used / took_all:.1%} of a core over {took_all:.0f} s")
 
 
 def _used(pid: int) -> float:
@@ -228,11 +218,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--stores", default="sqlite,redis")
     parser.add_argument("--processes", type=int, default=0)
-    parser.add_argument("--wait", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--as", dest="run", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.wait:
-        wait_for_a_turn(given.wait, given.run)
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name).resolve()
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
@@ -240,7 +226,7 @@ def main() -> None:
             print("SQLite")
             path = folder / "queue.db"
             if given.processes:
-                crowd(str(path), sqlite.store(path), given.processes)
+                crowd({"BEACON_HOME": str(folder)}, sqlite.store(path), given.processes)
             else:
                 measure(lambda: sqlite.store(path), given.rounds, given.waiting)
         if "redis" in given.stores and shutil.which("redis-server"):
@@ -248,7 +234,7 @@ def main() -> None:
             with redis_server(folder) as url:
                 opened = in_redis(url)
                 if given.processes:
-                    crowd(url, opened(), given.processes)
+                    crowd({"BEACON_HOME": str(folder), "BEACON_QUEUE": url}, opened(), given.processes)
                 else:
                     measure(opened, given.rounds, given.waiting)
 

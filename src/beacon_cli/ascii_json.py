@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
+_WITHOUT_FLOATS = frozenset({str, int, bool, type(None)})
 _decode = msgspec.json.Decoder().decode
 
 
@@ -27,8 +28,13 @@ def encoded(value: Any) -> bytes | None:
 
 def is_finite(value: Any) -> bool:
     """Whether every number in a value of JSON's types, or in a record of such, is one that JSON has."""
-    if type(value) is float:
+    kind = type(value)
+    if kind in _WITHOUT_FLOATS:
+        return True
+    if kind is float:
         return math.isfinite(value)
+    if kind is dict:
+        return all(is_finite(each) for each in value.values() if type(each) not in _WITHOUT_FLOATS)
     if isinstance(value, msgspec.Struct):
         return all(is_finite(getattr(value, name)) for name in value.__struct_fields__)
     if isinstance(value, Mapping):

@@ -37,7 +37,7 @@ class RegionState(StrEnum):
     FINISHED = "finished"
 
 
-class Progress(msgspec.Struct, kw_only=True):
+class Progress(msgspec.Struct, kw_only=True, gc=False):
     """Where one execution stands. `call_id` is the newest call's id."""
 
     region: str

@@ -71,6 +71,8 @@ class _Crew:
         return {group: count for group, count in groups.items() if count} or {first: 0}
 
     def _pending(self, region: Region, group: Group) -> int:
+        if not self.past.executions:
+            return self.plan.size(group)
         every = (execution for wave in self.plan.waves(region, group) for execution in wave)
         return sum(pending(self.past, execution.id) is not None for execution in every)
 
@@ -223,27 +225,41 @@ class _RegionWork:
         while True:
             async with self._slots.slot(execution.order):
                 await self._metered(execution)
-                async with self._crew.limiter:
+                await self._seat()
+                try:
                     if self._given_up.is_set():
                         return
                     decision = await self._attempt(trial)
+                finally:
+                    self._crew.limiter.release()
             if not isinstance(decision, Retry):
                 return
             with anyio.move_on_after(decision.wait):
                 await self._given_up.wait()
             trial.queued_at = self._crew.clock()
 
+    async def _seat(self) -> None:
+        """Take one of the run's places; where one is free, without a turn of the event loop."""
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._crew.limiter.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._crew.limiter.acquire()
+
     async def _metered(self, execution: Execution) -> None:
-        """Wait until the endpoint may be asked, or the region is given up."""
-        if self._meter.is_free:
+        """Wait until the endpoint may be asked and the region's pace allows it, or the region is given up."""
+        if self._meter.is_free and not self._pace.between:
             return
-        turn = self._meter.reserve(anyio.current_time(), execution)
+        now = anyio.current_time()
+        turn = max(self._meter.reserve(now, execution), self._pace.reserve(now))
         while not self._given_up.is_set():
-            left = max(turn, self._meter.open_at) - anyio.current_time()
-            if left <= 0:
+            left = turn - anyio.current_time()
+            if left > 0:
+                with anyio.move_on_after(left):
+                    await self._given_up.wait()
+            if self._meter.open_at <= turn:
                 return
-            with anyio.move_on_after(left):
-                await self._given_up.wait()
+            turn = self._meter.reserve(anyio.current_time(), execution, again=True)
 
     async def _keep_pace(self, number: int, execution: Execution, outcome: Outcome) -> None:
         """Let the region go slower or faster, as the outcome says, and say so."""
@@ -265,7 +281,7 @@ class _RegionWork:
         outcome = await self._outcome(trial)
         decision: Decision
         if trial.is_found and is_lost(outcome):
-            outcome, decision = lost(trial.call_id), Retry(wait=0.0)
+            outcome, decision = lost(trial.call_id, outcome), Retry(wait=0.0)
             trial.tries -= 1
         else:
             decision = policy.after(outcome, trial.tries, self._retry, self._crew.rand)

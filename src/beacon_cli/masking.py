@@ -31,7 +31,7 @@ _ASSIGNED = re.compile(
     r"""(?P<value>"[^"]*"|'[^']*'|[^\s"',;}\]]+)"""
 )
 _SUSPECT = re.compile("eyJ|a[ks]-|hf_|gh[a-z]_|sk-|xox|AKIA|://|TOKEN|SECRET|PASS|KEY|CREDENTIAL")
-"""What every text that one of the two patterns finds something in holds: most texts are through after this."""
+"""What every text holds that one of the two patterns finds something in."""
 _SHORTEST = 6
 """A value shorter than this is found in harmless text too often."""
 
@@ -47,11 +47,16 @@ def credentials(environ: Mapping[str, str]) -> list[str]:
     return [value for name, value in environ.items() if is_credential(name)]
 
 
+def is_suspect(text: str) -> bool:
+    """Whether anything in the text might look like a credential; most texts are through after this."""
+    return _SUSPECT.search(text) is not None
+
+
 def masked(text: str, values: Iterable[str] = ()) -> str:
     """`text` with `MASK` in the place of these values, and of whatever else looks like a credential."""
     for value in sorted(values, key=len, reverse=True):
         if len(value) >= _SHORTEST:
             text = text.replace(value, MASK)
-    if not _SUSPECT.search(text):
+    if not is_suspect(text):
         return text
     return _LOOKS.sub(MASK, _ASSIGNED.sub(rf"\g<name>{MASK}", text))

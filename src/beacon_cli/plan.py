@@ -61,7 +61,7 @@ class Plan:
     def endpoint(self, region: Region) -> str:
         """A name for where the region's calls go; regions that share an endpoint share it."""
         target = self.spec.target
-        return target.url(region.id) if isinstance(target, OpenaiTarget) else region.id
+        return target.url(region.id).rstrip("/") if isinstance(target, OpenaiTarget) else region.id
 
     def models(self, region: Region) -> tuple[Model, ...]:
         """The models that run in a region, in the job's order."""
@@ -86,6 +86,11 @@ class Plan:
             for repeats in parts
         )
 
+    def size(self, group: Group) -> int:
+        """How many executions a group of a region's work has."""
+        asked = len(self.spec.contexts or (None,)) * len(self.spec.questions)
+        return len(group.models) * len(group.repeats) * asked
+
     def waves(self, region: Region, group: Group | None = None) -> Iterator[Wave]:
         """The region's executions, one wave after another; of one group alone, or of all in turn."""
         if group is None:
@@ -97,7 +102,9 @@ class Plan:
         order = every.index(models[0]) * (self.planned[region.id] // len(every))
         order += (group.repeats.start - 1) * in_repeat * len(models)
         cells = [_part(region.id) + _part(model.id) for model in models]
-        questions = [(question, _part(question.id) + _part(question.text)) for question in self.spec.questions]
+        parted = ((question, _part(question.id) + _part(question.text)) for question in self.spec.questions)
+        is_once = len(contexts) * len(group.repeats) == 1  # thousands of questions are kept for a second time only
+        questions = parted if is_once else list(parted)
         for repeat in group.repeats:
             repeat_part = _part(str(repeat))
             for context, prompts in contexts:

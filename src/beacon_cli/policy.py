@@ -26,6 +26,10 @@ from beacon_cli.model import (
 _ANSWER_TOKENS = 500
 """What an answer is taken to be where the job sets no `max_tokens`."""
 _CHARACTERS_OF_A_TOKEN = 4
+_NARROWEST, _WIDEST = 0.1, 10.0
+"""Seconds between two requests of a region that is asked for less than one at a time."""
+_CLOSER, _CLOSER_AT_LAST, _MANY = 0.9, 0.8, 6
+"""What an answer leaves of that time, and what it does after so many in a row: about seven answers a refusal."""
 _TELLING = 5.0
 """Seconds of respite from which on it is told."""
 _LONGEST_DEBT = 900.0
@@ -75,11 +79,13 @@ class Pace:
     """How many executions a region may have in flight.
 
     `most`, until the provider asks for fewer requests: then half, and one more after each round of answers. While
-    the provider fails by itself, it stays as it is.
+    the provider fails by itself, it stays as it is. Where one at a time is too fast still, `between` is the time
+    from one request to the next, in seconds: twice as long each time, and shorter with each answer.
     """
 
     def __init__(self, most: int) -> None:
         self.most = self.allowed = most
+        self.between = self._last = 0.0
         self._begun = self._slowed_at = self._answered = 0
         self._stays = False
 
@@ -87,6 +93,11 @@ class Pace:
         """Count one more attempt; gives its number, by which `ended` knows what was in flight together."""
         self._begun += 1
         return self._begun
+
+    def reserve(self, now: float) -> float:
+        """Take the next turn that is free; gives when it is, on the clock of `now`."""
+        self._last = max(now, self._last + self.between)
+        return self._last
 
     def ended(self, number: int, outcome: Outcome) -> str:
         """The attempt with this number ended with `outcome`; why the pace changes or stays. Empty: nothing to say.
@@ -107,11 +118,18 @@ class Pace:
         self._slowed_at = self._begun
         self._answered = 0
         if self.allowed == 1:
-            return ""
+            self.between = min(_WIDEST, max(_NARROWEST, 2 * self.between))
+            return f"the provider asks for fewer requests: one every {self.between:.2g} s"
         self.allowed = max(1, self.allowed // 2)
         return "the provider asks for fewer requests"
 
     def _quicken(self) -> str:
+        if self.between:
+            self._answered += 1
+            self.between *= _CLOSER if self._answered <= _MANY else _CLOSER_AT_LAST
+            if self.between < _NARROWEST / 2:
+                self.between, self._answered = 0.0, 0
+            return ""
         self._answered += 1
         if self._answered < self.allowed:
             return ""
@@ -149,12 +167,15 @@ class Meter:
         """Whether nothing has been prescribed or asked for so far."""
         return not (self._between or self._for_token or self.open_at)
 
-    def reserve(self, now: float, execution: Execution) -> float:
-        """Take the next turn that is free; gives when it is, `now` where nothing is prescribed."""
-        at = max(now, self._next, self._next_by_tokens)
+    def reserve(self, now: float, execution: Execution, *, again: bool = False) -> float:
+        """Take the next turn that is free; gives when it is, `now` where nothing is prescribed.
+
+        `again` says that a turn was taken before and passed in a time when the endpoint wanted no request.
+        """
+        at = max(now, self.open_at, self._next, self._next_by_tokens)
         if self._between:
             self._next = at + self._between
-        if self._for_token:
+        if self._for_token and not again:
             self._next_by_tokens = at + self._for_token * self._tokens(execution)
         return at
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -50,6 +50,16 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     standings: Standings
     whole: int
     torn: int
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What says of a line which kind of record it is, and of which form."""
+
+    event: Any = None
+    schema: Any = SCHEMA
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
 
 
 def read(path: Path) -> Iterator[Event]:
@@ -197,24 +207,38 @@ def _is_whole(line: bytes) -> bool:
 def _check_head(path: Path, line: bytes) -> None:
     """The first line begins a run, and this beacon can read what follows."""
     head = _refuse_newer(path, line)
-    if head is not None and head.get("event") != RunStarted.__struct_config__.tag:
+    if head is not None and head.event != RunStarted.__struct_config__.tag:
         raise _damage(path, 1, "a journal begins with the start of its run")
 
 
-def _refuse_newer(path: Path, line: bytes) -> JsonObject | None:
-    """The line's record; None if it is no JSON. A newer beacon's may hold anything, but says its schema so."""
-    try:
-        record = json.loads(line.decode())
-    except (ValueError, RecursionError):
+def _refuse_newer(path: Path, line: bytes) -> _Head | None:
+    """How the line's record begins; None if it is no JSON. A newer one may hold anything but says its schema."""
+    head = _head(line)
+    if head is None:
         return None
-    fields: JsonObject = record if isinstance(record, dict) else {}
-    schema = fields.get("schema", SCHEMA)
+    schema = head.schema
     if not isinstance(schema, int) or schema > SCHEMA:
         raise StoreError(
             f"{path}: written by a newer beacon (schema {schema!r}, this one knows {SCHEMA}); "
             "use that version. Nothing was changed"
         )
-    return fields
+    return head
+
+
+def _head(line: bytes) -> _Head | None:
+    """What tells a record's kind and form. The rest is passed over: thousands of questions may be in the line."""
+    try:
+        return _decode_head(line)
+    except msgspec.ValidationError:
+        return _Head()
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return msgspec.convert(json.loads(line.decode()), type=_Head)  # with what only the standard library reads
+    except msgspec.ValidationError:
+        return _Head()
+    except (ValueError, RecursionError):
+        return None
 
 
 def _damage(path: Path, line: int, what: str) -> StoreError:

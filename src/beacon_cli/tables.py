@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,31 @@ def read(path: Path, file: str) -> dict[str, Any] | Fault:
         FileNotFoundError: it is not there.
     """
     try:
-        return tomllib.loads(_bytes(path).decode("utf-8-sig"))
+        text = _bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise
+    except UnicodeDecodeError:
+        return Fault(file=file, message="is not UTF-8; save it as UTF-8")
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        return Fault(file=file, message=reason)
+    return _parsed(text, file)
+
+
+def _parsed(text: str, file: str) -> dict[str, Any] | Fault:
+    import tomllib  # where there is no such file, nothing has to be imported for it
+
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
         line, column = (int(place[1]), int(place[2])) if place else (None, None)
         message = f"not valid TOML: {printable(_PLACE.sub('', str(error)))}"
         return Fault(file=file, line=line, column=column, message=message)
-    except UnicodeDecodeError:
-        return Fault(file=file, message="is not UTF-8; save it as UTF-8")
     except RecursionError:
         return Fault(file=file, message="nested too deeply")
-    except (OSError, ValueError) as error:
-        reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-        return Fault(file=file, message=reason)
+    except ValueError as error:
+        return Fault(file=file, message=str(error))
 
 
 def _bytes(path: Path) -> bytes:

@@ -56,6 +56,7 @@ def is_lost(outcome: Outcome) -> bool:
     return isinstance(outcome, Cancelled) or (isinstance(outcome, Failed) and outcome.kind is ErrorKind.GONE)
 
 
-def lost(call_id: str | None) -> Failed:
-    """The failure of such a call: the execution is asked again."""
-    return Failed(kind=ErrorKind.GONE, message=f"call {call_id} has no answer any more", transient=True)
+def lost(call_id: str | None, outcome: Outcome) -> Failed:
+    """The failure of such a call, with the provider's words: the execution is asked again."""
+    why = f": {outcome.message}" if isinstance(outcome, Failed | Cancelled) and outcome.message else ""
+    return Failed(kind=ErrorKind.GONE, message=f"call {call_id} has no answer any more{why}", transient=True)

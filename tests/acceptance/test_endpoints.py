@@ -16,13 +16,13 @@ pytestmark = pytest.mark.anyio
 KEY = "sesame/4711-open+wide"
 JOB = """\
 id: endpoints
-regions: [us]
+regions: {regions}
 models: [m1, m2]
 questions: [{{id: q, text: "What is 2+2?"}}]
 retry: {{attempts: 1}}
 executor:
   openai:
-    base_url: "{url}"
+    base_url: {url}
     api_key_env: SOME_KEY
     models: {{m1: meta/m1}}
 """
@@ -44,7 +44,8 @@ class Office:
     async def __call__(self, url: str, *arguments: str, **more: str) -> CompletedProcess[str]:
         """Run `beacon ARGUMENTS… JOB` for a job at this address."""
         job = self.folder / "job.yaml"
-        job.write_text(JOB.format(url=url))
+        regions = "[us, eu]" if url.startswith("{") else "[us]"
+        job.write_text(JOB.format(url=url, regions=regions))
         environment = {**self.environment, "SOME_KEY": KEY, **more}
         with anyio.fail_after(60):
             done = await anyio.run_process(
@@ -74,6 +75,8 @@ LISTINGS: dict[str, tuple[Reply, int, str, str]] = {
     "one is missing": (listing("meta/m1", "m3"), 0, "look", "does not list m2 among its 2 models"),
     "no list": (plain(404, b"{}"), 0, "look", "does not list its models (HTTP 404)"),
     "no JSON": (plain(200, b"<html>"), 0, "look", "does not list its models (an answer of another form)"),
+    "none": (listing(), 0, "look", "does not list its models (an empty list)"),
+    "of a key for questions alone": (plain(403, b"{}"), 0, "look", "does not list its models (HTTP 403)"),
     "a failure": (plain(503, b"{}"), 0, "look", "does not list its models (HTTP 503)"),
     "refused": (plain(401, KEY.encode()), 5, "stop", "refuses the key in SOME_KEY (HTTP 401)"),
     "broken": (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), 5, "stop", "cannot be reached"),
@@ -96,6 +99,18 @@ async def test_doctor_asks_each_endpoint_for_its_models(office: Office, name: st
     assert KEY not in done.stdout + done.stderr
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
+
+
+async def test_doctor_says_that_regions_share_an_address(office: Office) -> None:
+    """Regions behind one address, however it is written, cannot differ by their region: that is worth a look."""
+    async with serving(answer()) as server:
+        server.models = listing("meta/m1", "m2")
+        both = f'{{us: "{server.url}", eu: "{server.url}/"}}'
+        shared = await office(both, "doctor", "--json")
+        alone = await office(server.url, "doctor", "--json")
+    said = [each["said"] for each in json.loads(shared.stdout) if each["about"] == "regions"]
+    assert said == ["us and eu have one address: no difference between them comes from the region"]
+    assert "one address" not in alone.stdout
 
 
 async def test_doctor_names_a_key_that_is_not_set(office: Office) -> None:

@@ -277,6 +277,8 @@ async def test_a_slow_drip_can_be_cancelled() -> None:
         ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "120ms"}, 0.12),
         ({"x-ratelimit-remaining-requests": "5", "x-ratelimit-reset-requests": "1s"}, None),
         ({"x-ratelimit-remaining-requests": "0"}, None),
+        ({"x-ratelimit-remaining-tokens": "-1", "x-ratelimit-reset-tokens": "60"}, None),
+        ({"x-ratelimit-remaining-tokens": "-120", "x-ratelimit-reset-tokens": "60"}, 60.0),
         ({"retry-after": "3", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "9s"}, 3.0),
     ],
 )

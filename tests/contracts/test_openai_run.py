@@ -11,7 +11,7 @@ import anyio
 import pytest
 from tests.support.endpoint import Reply, Server, hang, raw, serving
 from tests.support.jobs import US, spec
-from tests.support.scripted import started
+from tests.support.scripted import resumed, started
 from tests.support.unsteady import HALF, unsteady
 
 from beacon_cli import conduct
@@ -127,3 +127,38 @@ async def _idle(server: Server) -> None:
 
 def _of(events: list[ev.Event], kind: type[Any]) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
+
+
+async def test_a_request_that_was_in_flight_when_a_run_was_killed_may_be_paid_twice() -> None:
+    """What a resumed run takes up again of an endpoint is asked anew, and the journal says what that may cost."""
+    async with serving(unsteady(7)) as server:
+        plan = job(server.url, questions=1)
+        (execution,) = plan.executions()
+        journal = MemoryJournal()
+        past = fold([started(plan), *_in_flight(execution.id)])
+        async with OpenaiExecutor(OpenaiTarget(base_url=server.url), environ={}) as executor:
+            await executor.prepare(plan.cells())
+            await conduct.conduct(
+                plan,
+                opening=resumed(plan),
+                recorder=conduct.Recorder(journal, past, []),
+                queue=OpenQueue(),
+                executor=executor,
+                stops=_never(),
+                clock=time.time,
+                rand=random.Random(7).random,  # noqa: S311 - how long a wait is does not matter
+            )
+    first, *_ = _of(journal.events, ev.AttemptFailed)
+    assert first.failure.kind is ErrorKind.GONE
+    assert "may be paid twice" in first.failure.message
+    assert past.total("succeeded") == 1
+
+
+def _in_flight(execution: str) -> list[ev.Event]:
+    """An attempt whose answer has not come."""
+    about = {"region": US.id, "model": "m", "question": "q0", "context": None, "repeat": 1, "queued_at": 1.0}
+    return [
+        ev.RegionStarted(at=1.0, region=US.id, waited=0.0),
+        ev.AttemptStarted(at=1.0, execution=execution, attempt=1, **about),  # type: ignore[arg-type]
+        ev.CallPlaced(at=1.0, execution=execution, attempt=1, call_id="http-1-1"),
+    ]

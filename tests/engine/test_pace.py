@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import anyio
 import pytest
 from tests.support import virtual
 from tests.support.jobs import EU, US, spec
@@ -211,3 +212,57 @@ def test_a_count_of_tokens_beyond_belief_does_not_end_the_run(backend: virtual.B
     job = endpoint_job(rate=Rate(tokens_per_minute=1000), most=1, in_flight=1, questions=3)
     run(job, executor, backend=backend)
     assert begun(executor)[-1] <= 2 * 960
+
+
+@BACKENDS
+@pytest.mark.parametrize("each", [0.05, 0.2, 2.0])
+@pytest.mark.parametrize("retry_after", [None, 0.0])
+def test_a_provider_that_does_not_say_how_long_loses_no_question(
+    backend: virtual.Backend, each: float, retry_after: float | None
+) -> None:
+    """One request each so many seconds is let through and the rest is refused without a word of when to come back.
+
+    Fewer than one at a time are asked then: with the retries that a job has by default every question is answered.
+    """
+    executor, free_at = Scripted(seconds=lambda _: 0.02), [0.0]
+
+    def script(execution: Execution, number: int) -> Outcome:
+        del execution, number
+        now = anyio.current_time()
+        if now < free_at[0]:
+            return throttled(retry_after)
+        free_at[0] = max(free_at[0], now - 5 * each) + each
+        return Succeeded(response="a")
+
+    executor.script = script
+    told = run(endpoint_job(retry=RetryRule()), executor, backend=backend)
+    assert told.standings.total("succeeded") == 60
+    assert told.standings.total("retries") < 60
+    assert any("one every" in event.reason for event in told.of(ev.RegionPaced))
+
+
+@BACKENDS
+def test_a_provider_that_has_room_again_is_asked_as_before(backend: virtual.Backend) -> None:
+    """After a time of refusals the region finds its way back from one every so many seconds to all at once."""
+    executor = Scripted(seconds=lambda _: 0.02)
+    executor.script = lambda _, __: throttled() if anyio.current_time() < 2.0 else Succeeded(response="a")
+    told = run(endpoint_job(), executor, backend=backend)
+    assert told.standings.total("succeeded") == 60
+    assert paced(told)[-1] >= 4
+    assert told.seconds < 60
+
+
+@BACKENDS
+def test_a_rate_is_kept_after_a_respite_too(backend: virtual.Backend) -> None:
+    """Those who waited for their turn when the endpoint asked to be left alone do not all come at its end."""
+
+    def script(execution: Execution, number: int) -> Outcome:
+        del number
+        return Succeeded(response="a", respite=30.0 if execution.order == 2 else None)
+
+    executor = Scripted(script, seconds=lambda _: 0.5)
+    told = run(endpoint_job(rate=Rate(requests_per_minute=60), questions=20), executor, backend=backend)
+    times = begun(executor)
+    assert told.standings.total("succeeded") == 20
+    assert times[3] == pytest.approx(32.5)
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 0.99

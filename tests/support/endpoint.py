@@ -16,6 +16,7 @@ class Asked:
     """A request as it came."""
 
     def __init__(self, head: str, reader: asyncio.StreamReader) -> None:
+        self.head = head
         lines = head.split("\r\n")
         self.method, self.path, _ = lines[0].split(" ")
         self.headers = {

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beacon_cli.executors import answers
 from beacon_cli.executors.answers import DROPPED, MESSAGE_CHARACTERS, PROVENANCE_BYTES, cut, outcome_of
 from beacon_cli.model import ErrorKind, Failed, Succeeded
 
@@ -40,6 +41,41 @@ def test_every_return_value_becomes_an_outcome_that_can_be_journalled(returned: 
     assert isinstance(outcome, Succeeded | Failed)
     record = msgspec.to_builtins(outcome)
     assert msgspec.convert(json.loads(json.dumps(record, allow_nan=False)), type=type(outcome)) == outcome
+
+
+SOON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["sk-" + "a" * 20, "hf_"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("token"), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(
+    st.dictionaries(
+        st.text() | st.integers() | st.sampled_from(["model", "usage", "apiKey", "container"]), SOON, max_size=40
+    )
+)
+def test_what_is_harmless_at_a_glance_comes_out_as_after_a_close_look(said: dict[Any, Any]) -> None:
+    """The short way for provenance gives what the long way gives, or leaves it to that one."""
+    short = answers._harmless(said)
+    if short is not None:
+        assert short == answers._held_to_limits(said)
+        assert list(short) == list(said)
+
+
+def test_the_short_way_is_taken_for_what_endpoints_say() -> None:
+    """What an endpoint says beside its answer needs no close look."""
+    usage = {"prompt_tokens": 20, "completion_tokens": 60, "share": 0.5, "cached": None}
+    said = {"id": "chatcmpl-1", "model": "bench", "usage": usage, "finish_reason": "stop", "final": True}
+    assert answers._harmless(said) == said
+    assert answers._harmless({**said, "note": "sk-" + "a" * 20}) is None
+    assert answers._harmless({**said, "note": "a" * 2_000}) is None
+    assert answers._harmless({**said, "usage": {"token": "x"}}) is None
 
 
 @given(st.text(), st.integers(0, 200))

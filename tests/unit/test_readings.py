@@ -294,3 +294,9 @@ def test_answers_are_read_at_speed() -> None:
     start = time.process_time()
     assert {READER.read(text, finish_reason="stop").kind for text in texts} == {Kind.SUBSTANTIVE}
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("finish", ["content_filter: PROHIBITED_CONTENT", "SPII", "guardrail_intervened"])
+def test_a_filters_end_is_known_in_gateways_words(finish: str) -> None:
+    """What a filter withheld without a word is a refusal, whichever gateway says so."""
+    assert READER.read("", finish_reason=finish).kind is Kind.HARD_REFUSAL

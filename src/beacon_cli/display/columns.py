@@ -29,8 +29,22 @@ def that_fit(columns: Mapping[str, int], spared: Sequence[str], width: int) -> l
     return list(kept)
 
 
-def table(columns: Sequence[str], *, right: Container[int] = (), wrapped: Container[int] = ()) -> Table:
-    """An empty table with these headings. Columns `right` hold numbers, columns `wrapped` may take many lines."""
+def fit(columns: Mapping[str, int], kept: Sequence[str], width: int) -> bool:
+    """Whether there is room for these of the columns: some are never spared."""
+    return sum(columns[heading] for heading in kept) + BETWEEN * len(kept) <= width
+
+
+def table(
+    columns: Sequence[str],
+    *,
+    right: Container[int] = (),
+    wrapped: Container[int] = (),
+    widths: Mapping[str, int] | None = None,
+) -> Table:
+    """An empty table with these headings. Columns `right` hold numbers, columns `wrapped` may take many lines.
+
+    `widths` are cells by heading where they are known and fit: then Rich need not measure every cell.
+    """
     made = Table(box=None, pad_edge=False, padding=(0, BETWEEN, 0, 0), header_style=FAINT, show_edge=False)
     for index, heading in enumerate(columns):
         made.add_column(
@@ -38,6 +52,7 @@ def table(columns: Sequence[str], *, right: Container[int] = (), wrapped: Contai
             justify="right" if index in right else "left",
             no_wrap=index not in wrapped,
             overflow="fold" if index in wrapped else "ellipsis",
+            width=widths.get(heading) if widths and index not in wrapped else None,
         )
     return made
 

@@ -15,7 +15,6 @@ from typing import IO, TYPE_CHECKING
 
 from beacon_cli.disk import store_error
 from beacon_cli.display.clean import clean
-from beacon_cli.masking import credentials, masked
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -63,6 +62,8 @@ def say(lines: Iterable[str], stream: IO[str]) -> None:
 
 def tell(lines: Iterable[str]) -> None:
     """Print lines about what went wrong on stderr, made safe and free of the environment's credentials."""
+    from beacon_cli.masking import credentials, masked  # its patterns take a while, and little goes wrong
+
     secrets = credentials(os.environ)
     say((masked(line, secrets) for line in lines), sys.stderr)
 

@@ -11,7 +11,7 @@ from rich.style import Style
 from rich.text import Text
 
 from beacon_cli.display.clean import excerpt
-from beacon_cli.display.columns import NONE, cell, name, number, paragraph, table, that_fit
+from beacon_cli.display.columns import NONE, cell, fit, name, number, paragraph, table, that_fit
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG
 from beacon_cli.display.words import clock, count
 from beacon_cli.queue_view import Gpus, Job, RegionStatus, Status, Waiter, seconds_since
@@ -128,7 +128,11 @@ def _regions(regions: Sequence[RegionStatus], width: int) -> RenderableType:
         return Text("no regions", FAINT)
     widths = {heading: max(len(heading), *(row[heading].cell_len for row in rows)) for heading in rows[0]}
     kept = that_fit(widths, ("idle", "failed", "completed", "state"), width)
-    made = table(kept, right=[index for index, heading in enumerate(kept) if heading not in {"region", "state"}])
+    made = table(
+        kept,
+        right=[index for index, heading in enumerate(kept) if heading not in {"region", "state"}],
+        widths=widths if fit(widths, kept, width) else None,
+    )
     for row in rows:
         made.add_row(*(row[heading] for heading in kept))
     return made
@@ -192,6 +196,7 @@ def _rows(
         kept,
         right=[index for index, heading in enumerate(kept) if heading in _NUMBERS],
         wrapped=[kept.index(last)] if last == "models in flight" else [],
+        widths=widths if fit(widths, kept, width) else None,
     )
     made.title, made.title_justify, made.title_style = title, "left", STRONG
     for row in rows:

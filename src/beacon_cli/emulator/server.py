@@ -22,6 +22,7 @@ from grpclib.config import Configuration
 from grpclib.protocol import H2Protocol
 from grpclib.server import Server
 
+from beacon_cli import circles
 from beacon_cli.behaviour import script as scripts
 from beacon_cli.emulator.deployment import APPS, App
 from beacon_cli.emulator.ledger import Ledger
@@ -236,6 +237,7 @@ def main(
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
+    circles.look()
     asyncio.run(serve(port=port, speed=speed, seed=seed, gpus=gpus, ledger=ledger, script=script, say=say))
 
 

@@ -24,6 +24,10 @@ _PLAIN = frozenset({Means.COURTESY, Means.HINT})
 _WORD = re.compile(r"\w+")
 _MOST_WORDS = 50_000
 """Words that are remembered with the patterns that they are for."""
+_MOST_LINES = 5_000
+"""Lines that are remembered with what was found in them."""
+_LONG = 300
+"""Longer lines are not: they hardly come again."""
 
 
 def parts(pattern: Pattern, *, spaced: bool) -> tuple[Part, ...]:
@@ -45,6 +49,8 @@ class Finder:
         self._spaced = all(pattern.is_spaced for pattern in ordered)
         self._parts = [(pattern, part) for pattern in ordered for part in parts(pattern, spaced=self._spaced)]
         self._searches: dict[int, re.Pattern[str]] = {}
+        self._met: dict[int, dict[str, tuple[Pattern, ...]]] = {}
+        """What was found in a line, by what was allowed: models say the same sentences in every region."""
         self._by_beginning, self._always = self._indexed()
         self._by_word = _Words(self._by_beginning, spaced=self._spaced)
         anywhere = (pattern.where is Where.ANYWHERE for pattern, _ in self._parts)
@@ -71,15 +77,21 @@ class Finder:
 
     def _hits(self, lines: Sequence[str], numbers: Iterable[int], allowed: int) -> _Hits:
         """In which of these lines which of the allowed patterns match, as bits."""
-        return [
-            (number, pattern)
-            for number in numbers
-            if (likely := self._likely(lines[number]) & allowed)
-            for pattern in self._matching(lines[number], likely)
-        ]
+        met = self._met.setdefault(allowed, {})
+        hits: _Hits = []
+        for number in numbers:
+            line = lines[number]
+            found = met.get(line)
+            if found is None:
+                found = tuple(self._matching(line, allowed))
+                if len(met) < _MOST_LINES and len(line) < _LONG:
+                    met[line] = found
+            hits += [(number, pattern) for pattern in found]
+        return hits
 
-    def _matching(self, line: str, likely: int) -> Iterator[Pattern]:
+    def _matching(self, line: str, allowed: int) -> Iterator[Pattern]:
         """The first that matches at each place; of hints that overlap the first alone."""
+        likely = self._likely(line) & allowed
         spans = []
         while likely:
             number = likely.bit_length() - 1

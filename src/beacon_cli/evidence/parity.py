@@ -31,7 +31,7 @@ FACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "driver": ("driver", "gpu_driver", "driver_version"),
         "chat template": ("chat_template_sha256", "template_sha256", "chat_template"),
         "cloud": ("cloud",),
-        "platform region": ("modal_region",),
+        "platform region": ("modal_region", "served_region"),
         "finish reason": ("finish_reason",),
         "temperature": ("temperature",),
         "seed": ("seed",),

@@ -67,7 +67,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     because: str
 
 
-_FILTERED = frozenset({"content_filter", "safety", "prohibited_content", "blocklist", "refusal", "sensitive"})
+_FILTERED = frozenset(
+    {
+        *("content_filter", "content_filtered", "guardrail_intervened", "refusal", "sensitive"),
+        *("blocklist", "prohibited_content", "recitation", "safety", "spii"),
+    }
+)
 """Finish reasons, in lower case, of providers whose filter withheld the answer or the rest of it."""
 _CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
 """Finish reasons of an answer that was cut off."""
@@ -115,7 +120,7 @@ class Reader:
         said, ended = wording.spoken(text)
         lines = wording.sentences(said)
         code = language(" ".join(lines))
-        finish = (finish_reason or "").strip().lower()
+        finish = (finish_reason or "").partition(":")[0].strip().lower()  # Gemini may add why after a colon
         decided = _by_its_end(said, finish, ended=ended)
         if decided is None and not finish and code in LANGUAGES and _breaks_off(said):
             decided = Kind.TRUNCATED, "breaks off"

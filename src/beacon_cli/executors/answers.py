@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from beacon_cli.masking import is_credential, masked
+from beacon_cli.masking import is_credential, is_suspect, masked
 from beacon_cli.model import ErrorKind, Failed, JsonObject, Succeeded
 
 PROVENANCE_BYTES = 64_000
@@ -23,6 +23,8 @@ _DEPTH = 40
 _LONGEST_INTEGER = 2**63
 _NAME_CHARACTERS = 200
 _MOST_NAMES = 100
+_FEW = 30
+_FEW_CHARACTERS = 1_000
 
 
 def outcome_of(returned: Any, answer_bytes: int) -> Succeeded | Failed:
@@ -135,6 +137,41 @@ class _Copy:
 
 
 def _provenance(rest: dict[Any, Any]) -> JsonObject:
+    return _harmless(rest) or _held_to_limits(rest)
+
+
+def _harmless(rest: dict[Any, Any], *, nested: bool = False) -> JsonObject | None:
+    """A copy of what is small, flat but for one level, and holds nothing to be masked or left out, as most are.
+
+    None where any of that is in doubt: `_held_to_limits` looks closer.
+    """
+    kept: JsonObject = {}
+    texts: list[str] = []
+    for key, value in rest.items():
+        kind = type(value)
+        if type(key) is not str or (kind in {str, dict} and is_credential(key)):
+            return None
+        texts.append(key)
+        if kind is str:
+            texts.append(value)
+            kept[key] = value
+        elif kind is dict and not nested and (inner := _harmless(value, nested=True)) is not None:
+            kept[key] = inner
+        elif _is_plain(value):
+            kept[key] = value
+        else:
+            return None
+    said = "\n".join(texts)
+    return kept if len(said) <= _FEW_CHARACTERS and len(rest) <= _FEW and not is_suspect(said) else None
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is int:
+        return -_LONGEST_INTEGER <= value < _LONGEST_INTEGER
+    return value is None or type(value) is bool or (type(value) is float and math.isfinite(value))
+
+
+def _held_to_limits(rest: dict[Any, Any]) -> JsonObject:
     copy = _Copy()
     kept: JsonObject = {}
     sizes: dict[str, int] = {}

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from beacon_cli import ascii_json
+from beacon_cli.executors import filters
 from beacon_cli.executors.answers import bad_answer, outcome_of, shorten
 from beacon_cli.model import ErrorKind, Failed, JsonObject, Succeeded
 
@@ -23,6 +24,7 @@ from beacon_cli.model import ErrorKind, Failed, JsonObject, Succeeded
 _STATUSES: dict[int, tuple[ErrorKind, bool]] = {
     400: (ErrorKind.BAD_REQUEST, False),
     401: (ErrorKind.AUTH, False),
+    402: (ErrorKind.THROTTLED, False),
     403: (ErrorKind.AUTH, False),
     404: (ErrorKind.NOT_FOUND, False),
     408: (ErrorKind.TIMEOUT, True),
@@ -37,23 +39,38 @@ _HUNDREDS: dict[int, tuple[ErrorKind, bool]] = {
     5: (ErrorKind.PLATFORM, True),
 }
 
+_OF_THE_MODEL = re.compile(r"\bmodel\b|DeploymentNotFound|API deployment", re.IGNORECASE)
+"""What a 404 says where the endpoint is there and the model is not."""
+_USED_UP = "insufficient_quota"
+"""OpenAI's code of a 429 where no money is left: no wait helps."""
+
 Headers: TypeAlias = Mapping[str, str]
 """As `told` gives them: names in lower case."""
 
 LONGEST_WAIT = 900.0
 """No provider makes a run wait longer than this for its next attempt, in seconds."""
 
-_FILTERED = "content_filter"
-_FILTERED_BY_AZURE = "ResponsibleAIPolicyViolation"
-_EMPTY_IS_AN_ANSWER = frozenset({_FILTERED, "length"})
-_KEPT = ("id", "model", "system_fingerprint", "service_tier", "usage")
+_KEPT = ("id", "model", "system_fingerprint", "service_tier", "usage", "provider", "prompt_filter_results")
+_KEPT_OF_CHOICE = ("stop_reason", "native_finish_reason", "content_filter_results")
+_SERVED = (
+    ("x-ms-region", "served_region"),
+    ("x-litellm-model-region", "served_region"),
+    ("x-litellm-model-api-base", "served_from"),
+)
+"""Headers by which an endpoint says which place or which endpoint behind it has answered: header, our name."""
+_REQUEST_IDS = ("x-request-id", "apim-request-id", "x-amzn-requestid")
+_TEXTS = (None, "text", "output_text")
+"""Kinds of parts of an answer; others are thoughts, citations, calls."""
 _WAITS = (("retry-after-ms", 0.001), ("retry-after", 1.0))
 _BUDGETS = ("-requests", "-tokens", "")
 _HEARD = (
-    *("content-type", "date", "location", "x-request-id", "apim-request-id"),
+    *("content-type", "date", "location", *_REQUEST_IDS),
+    *(name for name, _ in _SERVED),
     *(name for name, _ in _WAITS),
     *(f"x-ratelimit-{what}{budget}" for budget in _BUDGETS for what in ("remaining", "reset")),
 )
+_UNTOLD = -1
+"""What Azure says is left where it does not tell."""
 _LONGEST_HEADER = 100
 _MOST_MODELS = 10_000
 _LONGEST_NAME = 200
@@ -86,7 +103,7 @@ def of_body(body: bytes, headers: Headers, answer_bytes: int, now: float) -> Suc
         answer_bytes: a longer text is cut.
         now: seconds since the epoch, for headers that hold a point in time.
     """
-    about = _request_id(headers)
+    about = _served(headers)
     kind = headers.get("content-type", "")
     try:
         said = ascii_json.decoded(body)
@@ -121,23 +138,36 @@ def of_body(body: bytes, headers: Headers, answer_bytes: int, now: float) -> Suc
 def of_status(status: int, body: bytes, headers: Headers, now: float) -> Succeeded | Failed:
     """The outcome of an answer with any other status; `now` in seconds since the epoch, for dates.
 
-    A prompt that the provider's filter refuses has its answer: a refusal, though it comes as a status 400.
+    A prompt that the provider's filter refuses has its answer: a refusal, though it comes as an error.
     """
     said = _decoded_or_none(body)
+    if type(said) is list and len(said) == 1:  # as Google wraps it
+        said = said[0]
     message = _message(said) or _excerpt(body)
-    about: JsonObject = {"http_status": status, **_request_id(headers)}
-    if status == 400 and _is_filtered(said):  # noqa: PLR2004 - as the provider answers
-        return _filtered(said, message, about)
-    kind, transient = _STATUSES.get(status) or _HUNDREDS.get(status // 100, (ErrorKind.BAD_ANSWER, False))
+    about: JsonObject = {"http_status": status, **_served(headers)}
+    if status in filters.STATUSES and (found := filters.found(said, _message(said))) is not None:
+        return _filtered(message, found, about)
+    kind, transient = _meaning(status, said, (ErrorKind.BAD_ANSWER, False))
     where = headers.get("location") if status // 100 == 3 else None  # noqa: PLR2004 - as HTTP counts
     to = f"; it leads to {_shown(where)}: set base_url to where that is" if where else ""
     return Failed(
         kind=kind,
         message=shorten(f"HTTP {status}{': ' if message else ''}{message}{to}"),
         transient=transient,
-        retry_after=wait(headers, now) if transient else None,
+        retry_after=_asked_for(said, headers, now) if transient else None,
         provenance=about,
     )
+
+
+def _meaning(status: int, said: Any, otherwise: tuple[ErrorKind, bool]) -> tuple[ErrorKind, bool]:
+    """What a status means with this body: kind, and whether another attempt may do better."""
+    kind, transient = _STATUSES.get(status) or _HUNDREDS.get(status // 100, otherwise)
+    if kind is ErrorKind.NOT_FOUND and _OF_THE_MODEL.search(_message(said)):
+        return ErrorKind.BAD_REQUEST, False  # the region's other models are there
+    error = said.get("error") if kind is ErrorKind.THROTTLED and type(said) is dict else None
+    if type(error) is dict and _USED_UP in (error.get("code"), error.get("type")):
+        return kind, False
+    return kind, transient
 
 
 def models(body: bytes) -> frozenset[str] | None:
@@ -158,6 +188,17 @@ def wait(headers: Headers, now: float) -> float | None:
         if seconds is not None:
             return seconds
     return spent(headers, now)
+
+
+def _asked_for(said: Any, headers: Headers, now: float) -> float | None:
+    """As `wait`; where no header says it, as Google says it in the body: `details[].retryDelay`."""
+    seconds = wait(headers, now)
+    error = said.get("error") if seconds is None and type(said) is dict else None
+    details = error.get("details") if type(error) is dict else None
+    for each in details if type(details) is list else ():
+        if type(each) is dict and type(delay := each.get("retryDelay")) is str:
+            return span(delay[:_LONGEST_HEADER])
+    return seconds
 
 
 def spent(headers: Headers, now: float) -> float | None:
@@ -182,15 +223,23 @@ def span(text: str) -> float | None:
     return _bounded(text, 1.0)
 
 
-def _request_id(headers: Headers) -> JsonObject:
-    """The provider's own name for the request, by which its support can find it."""
-    found = headers.get("x-request-id") or headers.get("apim-request-id")
-    return {"request_id": found[:200]} if found else {}
+def _served(headers: Headers) -> JsonObject:
+    """The provider's own name for the request, by which its support can find it, and where it was answered."""
+    about: JsonObject = {ours: found[:_LONGEST_NAME] for name, ours in _SERVED if (found := headers.get(name))}
+    for name in _REQUEST_IDS:
+        if found := headers.get(name):
+            about["request_id"] = found[:_LONGEST_NAME]
+            break
+    return about
+
+
+def _kept(said: dict[Any, Any]) -> JsonObject:
+    return {key: value for key in _KEPT if (value := said.get(key)) is not None}
 
 
 def _is_empty(left: str | None) -> bool:
     try:
-        return left is not None and float(left) <= 0
+        return left is not None and float(left) <= 0 and float(left) != _UNTOLD
     except ValueError:
         return False
 
@@ -246,12 +295,15 @@ def _decoded_or_none(body: bytes) -> Any:
 
 def _flattened(said: dict[Any, Any]) -> tuple[JsonObject, str]:
     """The answer with its provenance in one mapping, and what is wrong with it; empty: nothing."""
-    flat: JsonObject = {key: value for key in _KEPT if (value := said.get(key)) is not None}
+    flat = _kept(said)
     choice = _first_choice(said)
     message = choice.get("message") if choice else None
+    if choice and message is None and filters.is_withheld(choice.get("finish_reason")):
+        message = {}
     if not choice or type(message) is not dict:
         return flat, "has no `choices[0].message`"
     flat["finish_reason"] = finish = choice.get("finish_reason")
+    flat |= {key: value for key in _KEPT_OF_CHOICE if (value := choice.get(key)) is not None}
     for name in ("reasoning_content", "reasoning"):
         if type(message.get(name)) is str:
             flat[name] = message[name]
@@ -260,7 +312,7 @@ def _flattened(said: dict[Any, Any]) -> tuple[JsonObject, str]:
     if type(refusal) is str and refusal:
         flat["refusal"] = refusal
         response = response or refusal
-    if response is None and (type(finish) is not str or finish not in _EMPTY_IS_AN_ANSWER):
+    if response is None and finish != "length" and not filters.is_withheld(finish):
         return flat, "has no text in `choices[0].message.content`"
     flat["response"] = response or ""
     return flat, ""
@@ -273,12 +325,12 @@ def _first_choice(said: dict[Any, Any]) -> dict[Any, Any] | None:
 
 
 def _text(content: Any) -> str | None:
-    """A message's content: text, or a list of parts of which some are text."""
+    """A message's content: text, or a list of parts of which some are text and others thoughts."""
     if type(content) is str:
         return content
     if type(content) is not list:
         return None
-    parts = [part.get("text") for part in content if type(part) is dict]
+    parts = [part.get("text") for part in content if type(part) is dict and part.get("type") in _TEXTS]
     texts = [text for text in parts if type(text) is str]
     return "".join(texts) if texts else None
 
@@ -287,19 +339,23 @@ def _error_within(said: dict[Any, Any]) -> Any:
     """The error that an answer is in truth: at its head, as vLLM had it, or in the choice as gateways have it."""
     if said.get("choices"):
         choice = _first_choice(said)
-        return choice.get("error") if choice and choice.get("finish_reason") in {"error", None} else None
+        return choice.get("error") if choice and choice.get("finish_reason") in ("error", None) else None
     return said.get("error") or (said if said.get("object") == "error" else None)
 
 
-def _error_in_success(said: dict[Any, Any], error: Any, about: JsonObject, asked_for: float | None) -> Failed:
+def _error_in_success(
+    said: dict[Any, Any], error: Any, about: JsonObject, asked_for: float | None
+) -> Succeeded | Failed:
     """Gateways report failures of the model behind them with a status of success and an error in the body."""
+    message = _message(said) or _message({"error": error}) or "the endpoint answered an error that says nothing"
+    if (found := filters.found({"error": error}, message)) is not None:
+        return _filtered(message, found, {**about, **_kept(said)})
     code = (error.get("code") or error.get("status")) if type(error) is dict else None
     if type(code) is str and _STATUS.fullmatch(code):
         code = int(code)
     kind, transient = ErrorKind.MODEL, True
     if type(code) is int:
-        kind, transient = _STATUSES.get(code) or _HUNDREDS.get(code // 100, (kind, transient))
-    message = _message(said) or _message({"error": error}) or "the endpoint answered an error that says nothing"
+        kind, transient = _meaning(code, said, (kind, transient))
     return Failed(
         kind=kind,
         message=shorten(message),
@@ -321,23 +377,11 @@ def _message(said: Any) -> str:
     return json.dumps(detail)[:_EXCERPT] if detail else ""
 
 
-def _is_filtered(said: Any) -> bool:
-    error = said.get("error") if type(said) is dict else None
-    if type(error) is not dict:
-        return False
-    inner = error.get("innererror")
-    return error.get("code") == _FILTERED or (type(inner) is dict and inner.get("code") == _FILTERED_BY_AZURE)
-
-
-def _filtered(said: dict[Any, Any], message: str, about: JsonObject) -> Succeeded | Failed:
-    """A refusal, with what the filter found as Azure says it."""
-    inner = said["error"].get("innererror")
-    found = inner.get("content_filter_result") if type(inner) is dict else None
-    evidence = {"content_filter_result": found} if found else {}
+def _filtered(message: str, found: Mapping[str, Any], about: JsonObject) -> Succeeded | Failed:
+    """A refusal, with what the filter found as far as it says it."""
     # Through the border: what the filter says is as foreign as an answer.
-    return outcome_of(
-        {**about, **evidence, "finish_reason": _FILTERED, "refusal": shorten(message), "response": ""}, _EXCERPT
-    )
+    refusal = {"finish_reason": filters.FILTERED, "refusal": shorten(message), "response": ""}
+    return outcome_of({**about, **found, **refusal}, _EXCERPT)
 
 
 def _excerpt(body: bytes) -> str:

@@ -49,6 +49,19 @@ class Way(msgspec.Struct, frozen=True):
     secrets: Secrets
 
 
+def later(way: Way, location: str | None) -> URL | None:
+    """Where the answer to this very request can be fetched: at its own address with another query, or nowhere.
+
+    So Modal's web endpoints answer (303) what takes longer than 150 s; no key goes anywhere that it has not been.
+    """
+    try:
+        there = way.completions.join(URL(location or "", encoded=True))
+        same = there.origin() == way.completions.origin() and there.raw_path == way.completions.raw_path
+    except ValueError:
+        return None
+    return there if same and there.raw_query_string != way.completions.raw_query_string else None
+
+
 def key_name(target: OpenaiTarget, region: str) -> str | None:
     """The variable that holds the region's key."""
     names = target.api_key_env
@@ -84,10 +97,13 @@ def way(
     }
     if name is not None:
         headers["Authorization"] = f"Bearer {environ[name]}"
+    for variable in variables(target, [region]):
+        if environ[variable] != environ[variable].strip():
+            raise StartError(f"{variable} begins or ends with a blank or a line break; set it again without")
     for each, value in headers.items():
         if not value.isprintable() or not value.isascii():
             raise StartError(f"the header {each} for {region} would hold more than printable ASCII")
-    secrets = Secrets([environ[each] for each in _secret(target, name)])
+    secrets = Secrets([environ[each] for each in secret(target, region)])
     proxy = _proxy(base)
     is_tls = "https" in {urlsplit(base).scheme, proxy.scheme if proxy else ""}
     tls = trust() if is_tls else True  # reading the authorities takes 25 ms
@@ -107,8 +123,9 @@ def way(
     )
 
 
-def _secret(target: OpenaiTarget, key: str | None) -> list[str]:
+def secret(target: OpenaiTarget, region: str) -> list[str]:
     """The variables whose values are secrets: the key's, and of headers those that say so by a name."""
+    key = key_name(target, region)
     referred = [
         variable
         for header, value in target.headers.items()

@@ -22,6 +22,7 @@ import anyio
 import msgspec
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload
+from yarl import URL
 
 from beacon_cli.errors import StartError
 from beacon_cli.executors import completions, connections
@@ -55,7 +56,16 @@ _ESCAPED = 6
 """Bytes that one character of ASCII takes where an encoder escapes it."""
 _ERROR_BODY = 100_000
 _CLOSING = 1.0
+_REFUSED = 401
+"""A 403 may be for the list alone: of a key that is for questions, or of a gateway that knows no list."""
+_SEE_OTHER = 303
+_FETCHES = 20
+"""As often as browsers do: 50 minutes at Modal."""
 _STALE = "the connection held an answer to no question of ours"
+
+
+class _SilentError(StartError):
+    """The endpoint took the connection and has not answered so far."""
 
 
 class _Body(BytesPayload):
@@ -192,7 +202,7 @@ class OpenaiExecutor:
         if task is not None:
             await asyncio.wait([task])
             return _outcome(task)
-        message = f"the request {call_id} ended with its connection; its answer cannot be fetched again"
+        message = "it ended with its connection; asked again, it may be paid twice"
         return Failed(kind=ErrorKind.GONE, message=message, transient=True)
 
     async def cancel(self, call_id: str) -> bool:
@@ -217,9 +227,23 @@ class OpenaiExecutor:
                 if not sent.done() and completions.is_success(response.status):
                     response.close()  # it came before the question was out
                     raise aiohttp.ClientConnectionError(_STALE)  # noqa: TRY301 - told as the library's own are
-                return await self._read(endpoint, response)
+                later = _later(endpoint, response)
+                if later is None:
+                    return await self._read(endpoint, response)
+            return await self._fetched(endpoint, later)
         except Exception as error:  # noqa: BLE001 - whatever the library raises is told by the table
             return _told(error, endpoint)
+
+    async def _fetched(self, endpoint: Way, at: URL) -> Outcome:
+        """The answer to a request that the endpoint is still at work on, fetched where it said."""
+        left = _FETCHES
+        while True:
+            left -= 1
+            async with endpoint.session.get(at, headers=endpoint.headers, allow_redirects=False) as response:
+                next_one = _later(endpoint, response) if left else None
+                if next_one is None:
+                    return await self._read(endpoint, response)
+                at = next_one
 
     def _request(self, execution: Execution) -> JsonObject:
         messages = [{"role": "user", "content": execution.question.text}]
@@ -250,12 +274,17 @@ class OpenaiExecutor:
         if not completions.is_success(status):
             return Listing(models=None, said=f"HTTP {status}")
         models = completions.models(body)
-        return Listing(models=models, said="" if models else "an answer of another form")
+        return Listing(models=models, said="" if models is not None else "an answer of another form")
 
     async def _reach(self, region: str, problems: dict[str, str]) -> None:
-        """Whether the endpoint is there and lets us in: few must say which models they have."""
+        """Whether the endpoint is there and lets us in: few must say which models they have.
+
+        One that is there and silent may have a model to load: the questions wait for it as long as the job allows.
+        """
         try:
             await self._models(region)
+        except _SilentError:
+            return
         except StartError as error:
             problems[region] = str(error)
 
@@ -270,18 +299,25 @@ class OpenaiExecutor:
                 ) as response:
                     status = response.status
                     body = endpoint.secrets.out_of(await _bounded(response, self._largest) or b"")
+        except aiohttp.ConnectionTimeoutError:
+            raise StartError(f"{where} cannot be reached (no connection within the time limit)") from None
         except TimeoutError:
-            raise StartError(f"{where} did not answer within {self._patience:g} s") from None
+            raise _SilentError(f"{where} did not answer within {self._patience:g} s; it may be starting") from None
         except ssl.CertificateError as error:
             hint = "name its authority's file in SSL_CERT_FILE"
             raise StartError(f"{where} is not trusted ({_words(error, endpoint)}); {hint}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that cannot be one
             raise StartError(f"{where} cannot be reached ({_words(error, endpoint)})") from None
-        if status in {401, 403}:
-            name = connections.key_name(self._target, region)
-            what = f"the key in {name}" if name else "a request without a key; set api_key_env"
+        if status == _REFUSED:
+            names = ", ".join(connections.secret(self._target, region))
+            what = f"the key in {names}" if names else "a request without a key; set api_key_env"
             raise StartError(f"{where} refuses {what} (HTTP {status})")
         return status, body
+
+
+def _later(endpoint: Way, response: aiohttp.ClientResponse) -> URL | None:
+    """Where the answer will be, if this is none yet."""
+    return connections.later(endpoint, response.headers.get("location")) if response.status == _SEE_OTHER else None
 
 
 def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
@@ -312,5 +348,5 @@ def _told(error: Exception, endpoint: Way) -> Failed:
 
 
 def _words(error: BaseException, endpoint: Way) -> str:
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(str(error).split()).replace(" ssl:default", "") or type(error).__name__
     return shorten(endpoint.secrets.masked(said))

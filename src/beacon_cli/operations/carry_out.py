@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import msgspec
 
-from beacon_cli import __version__, amendment, conduct, journal, replay, rows, selection, wiring
+from beacon_cli import __version__, amendment, circles, conduct, journal, replay, rows, selection, wiring
 from beacon_cli import events as ev
 from beacon_cli.counts import State
 from beacon_cli.disk import DISK, Disk
@@ -343,7 +342,7 @@ async def _carried_out(
                 if means.budget is not None:
                     recorder.add(means.budget)
                     means.budget.open(recorder.emit, stop.spent)
-                gc.freeze()  # what is there by now stays: no look for circles goes through it again
+                circles.look()
                 await conduct.conduct(
                     means.plan,
                     opening=opening,

@@ -193,7 +193,8 @@ async def _provider(spec: Spec, settings: Settings) -> list[Finding]:
     endpoints = wiring.endpoints(spec)
     if endpoints is not None:
         async with endpoints as looked_at:
-            return [await _endpoint(plan, region, looked_at) for region in plan.regions]
+            found = [await _endpoint(plan, region, looked_at) for region in plan.regions]
+            return [*found, *_shared(plan)]
     try:
         async with wiring.executor(spec, emulator=None) as executor:
             found = [each async for each in _cells(plan, executor)]
@@ -278,6 +279,18 @@ async def _endpoint(plan: Plan, region: Region, endpoints: Endpoints) -> Finding
     said = f"answers, and does not list {', '.join(absent)} among its {count(len(listing.models), 'model')}{meant}"
     remedy = "give the endpoint's own names in  executor.openai.models"
     return Finding(about=about, grade=Grade.LOOK, said=said, remedy=remedy)
+
+
+def _shared(plan: Plan) -> Iterator[Finding]:
+    """Regions that are asked at one address: what differs between them differs for another reason."""
+    regions: dict[str, list[str]] = {}
+    for region in plan.regions:
+        regions.setdefault(plan.endpoint(region), []).append(region.id)
+    for together in regions.values():
+        if len(together) > 1:
+            said = f"{' and '.join(together)} have one address: no difference between them comes from the region"
+            remedy = "give each region's own in  executor.openai.base_url"
+            yield Finding(about="regions", grade=Grade.LOOK, said=said, remedy=remedy)
 
 
 def _asked_for(spec: Spec, model: Model) -> str:

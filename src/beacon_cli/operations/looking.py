@@ -15,7 +15,7 @@ from beacon_cli.behaviour.timing import Timings
 from beacon_cli.display import answers, listing, paper, summary
 from beacon_cli.display.words import count
 from beacon_cli.errors import SpecError
-from beacon_cli.model import JsonObject, Selection
+from beacon_cli.model import JsonObject, OpenaiTarget, Selection
 from beacon_cli.operations.reaping import DeadTurn, Orphans
 from beacon_cli.plan import Plan
 from beacon_cli.results import Standings
@@ -74,13 +74,18 @@ def summarise(
     hints = _hints(folder.summary(), more=_is_spent(standings))
     some = read and standings.total("succeeded") > 0
     counts = _readings(standings, folder, reader) if some else {}
-    shares = _shares(folder) if some else None
+    shares = _shares(folder) if some and _tells_time(standings) else None
     paper.show(
         lambda width: summary.summary(
             standings, width, results=_where(folder), hints=hints, counts=counts, shares=shares
         ),
         stream,
     )
+
+
+def _tells_time(standings: Standings) -> bool:
+    """Whether answers can say where their time went: an endpoint's cannot."""
+    return standings.run is not None and not isinstance(standings.run.spec.target, OpenaiTarget)
 
 
 def _shares(folder: RunFolder) -> Shares:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import signal
 import sys
@@ -43,7 +42,6 @@ def show(*, region: str, url: str, rehearsal: bool, as_json: bool) -> None:
         StartError: the server does not answer.
         StoreError: the store cannot be read.
     """
-    gc.disable()  # ten thousand tickets are read once, and the process ends: a quarter of the time
     with _looking(region, url, None if as_json else _SHOWN, rehearsal=rehearsal) as look:
         record = look()
         if as_json:

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from beacon_cli import locks, signals, wiring
+from beacon_cli import circles, locks, signals, wiring
 from beacon_cli.disk import DISK, explained
 from beacon_cli.errors import UsageError
 from beacon_cli.names import printable, quoted
@@ -51,6 +51,7 @@ def serve(wish: Wish, *, show: Callable[[str], None], say: Callable[[str], None]
         BeaconError: the configuration is wrong, the port is taken, another server works in the same home, or a
             store failed.
     """
+    circles.look()
     hosts = _hosts(wish)
     settings = wiring.settings()
     home = settings.home / "server"

@@ -38,6 +38,7 @@ class Mender:
         self._containers = containers
         self._windows = windows
         self._duties: set[int] = set()
+        self._owes = anyio.Event()
         self._at_work = anyio.Lock()
 
     async def reclaim(self, tickets: Iterable[int]) -> bool:
@@ -53,6 +54,9 @@ class Mender:
     async def attend(self) -> None:
         """Try again what has not ended yet; returns when cancelled."""
         while True:
+            if not self._duties:
+                self._owes = anyio.Event()
+                await self._owes.wait()
             await anyio.sleep(_BETWEEN_TRIES)
             with suppress(StoreError):  # the store is asked again in a moment
                 await self.reclaim(sorted(self._duties))
@@ -63,6 +67,7 @@ class Mender:
             self._duties.discard(ticket)  # it is free, or another's
             return True
         self._duties.add(ticket)
+        self._owes.set()
         if not await self.ended(dead.calls):
             return False
         warm = await self._idle(dead.pools)

@@ -104,6 +104,7 @@ class TicketQueue:
         self._windows = windows
         self._mender = Mender(store, claimant.holder, executor=executor, containers=containers, windows=windows)
         self._held: dict[str, HeldTurn] = {}
+        self._holds = anyio.Event()
         self._warmer: Warmer | None = None
         self._keeper = windows if claimant.keep_warm else None
         self._standings: Standings
@@ -285,6 +286,7 @@ class TicketQueue:
             shares=partial(self._shares, region),
             means=Means(self._store, self._mender, self._renewal, self._warmer, self._keeper),
         )
+        self._holds.set()
         if pools is None:
             held.end(Over(LOST, final=False))
         return held
@@ -344,6 +346,9 @@ class TicketQueue:
     async def _heed(self) -> None:
         """See to it that a turn which is over ends, whatever its work is at."""
         while True:
+            if not self._held:
+                self._holds = anyio.Event()
+                await self._holds.wait()
             await anyio.sleep(_HEED)
             for held in list(self._held.values()):
                 await held.check()

@@ -1,21 +1,26 @@
-"""The wait for a region's turn: a ticket is taken, its place is told, and what stands in its way is mended."""
+"""The wait for a region's turn: a ticket is taken, its place is told, and what stands in its way is mended.
+
+A thread asks again and again; the event loop hears of it when the answer is another. To wake both for each
+question takes three times as much of a processor, and many may wait at once.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
 import anyio
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from beacon_cli import events as ev
 from beacon_cli import forecast
 from beacon_cli.errors import StoreError
 from beacon_cli.ports import Emit, Over, Store
-from beacon_cli.tickets import Caps, Entered, Granted, NotYet, Refused, Request, Unknown, Waiting, Why
+from beacon_cli.tickets import Answer, Caps, Entered, Granted, NotYet, Refused, Request, Unknown, Waiting, Why
 from beacon_cli.turns.mending import Mender
 
 SELDOMEST_POLL = 6.0
@@ -28,7 +33,11 @@ _MENDING_POLL = 0.2
 _PATIENCE = 60.0
 """Seconds for which a store that fails is asked again before the wait is given up."""
 _TOLD_ANEW = 10.0
-"""Seconds after which the expected start is looked at again, and by which it has to change to be told again."""
+"""Seconds by which the expected start has to change to be told again, and after which it is looked at at first."""
+_LOOKED_ANEW = 60.0
+"""Seconds after which it is looked at again at last: each look goes through the whole queue."""
+_SOON = 0.1
+"""The part of the time until then after which it is looked at again."""
 _COUNTED_DOWN = 60.0
 """Seconds after which it is told again for how long a store that is new serves nobody."""
 _UNFORESEEN = frozenset({Why.PAUSED, Why.USER})
@@ -67,8 +76,11 @@ class Wait:
         self._clock = clock
         self._told: tuple[int, str] | None = None
         self._told_at = 0.0
+        self._counted: int | None = None
+        """The place at which a new store was waited for when it was last asked."""
         self._starts_at: float | None = None
-        self._looked_at = 0.0
+        self._looked_at = -math.inf
+        self._seat = CapacityLimiter(1)  # of this wait's own: others must not wait for a thread that waits
 
     async def over(self) -> Entered | Over:
         """Wait until the turn has come, or until it is known that it will not.
@@ -108,8 +120,9 @@ class Wait:
 
     async def _claimed(self, ticket: int) -> Entered | Over | None:
         """Claim until the turn is granted; None: the ticket is gone, and another is to be taken."""
+        known: Waiting | None = None
         while True:
-            answer = await self._asked(partial(self._store.claim, ticket, self._request.holder))
+            answer = await self._persist(partial(self._another, ticket, known))
             match answer:
                 case Granted(token):
                     return Entered(ticket, token)
@@ -120,8 +133,48 @@ class Wait:
                 case Waiting():
                     await self._tell(answer.position, answer.reason, ticket, answer.why)
                     await self._mend(reclaim=answer.dead, cool=answer)
-                    pause = poll(answer.position, self._store.poll_seconds, self._caps.jobs_at_once)
-                    await anyio.sleep(max(pause, _MENDING_POLL) if answer.dead or answer.cool else pause)
+                    known = answer
+
+    async def _another(self, ticket: int, known: Waiting | None) -> Answer:
+        """What a claim is answered, once it is not `known` any more or the expected start is due to be looked at.
+
+        A cancellation ends the thread's pause, and comes after the thread.
+        """
+        over = threading.Event()
+        if known is not None and self._told != (known.position, known.reason):
+            known = None  # a failure was told since
+
+        async def end() -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                over.set()
+
+        answer: Answer | StoreError
+        async with anyio.create_task_group() as group:
+            group.start_soon(end)
+            try:
+                answer = await to_thread.run_sync(self._claims, ticket, known, over, limiter=self._seat)
+            except StoreError as error:  # which the group would wrap
+                answer = error
+            group.cancel_scope.cancel()
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    def _claims(self, ticket: int, known: Waiting | None, over: threading.Event) -> Answer:
+        """Claim until the answer is not `known`; only once if there is something to be mended. In a thread."""
+        left = self._look_after()
+        while known is not None:
+            pause = poll(known.position, self._store.poll_seconds, self._caps.jobs_at_once)
+            pause = max(pause, _MENDING_POLL) if known.dead or known.cool else pause
+            if over.wait(pause):
+                return known
+            left -= pause
+            answer = self._store.claim(ticket, self._request.holder)
+            if answer != known or known.dead or known.cool or left <= 0:
+                return answer
+        return self._store.claim(ticket, self._request.holder)
 
     async def _mend(self, *, reclaim: tuple[int, ...], cool: Waiting | None = None) -> None:
         with suppress(StoreError):  # the next question to the store says so
@@ -131,11 +184,16 @@ class Wait:
 
     async def _asked(self, ask: Callable[[], _Answer]) -> _Answer:
         """What the store says, asked again for a while if it fails."""
-        pause, until = _FIRST_PAUSE, anyio.current_time() + _PATIENCE
+        return await self._persist(partial(to_thread.run_sync, ask))
+
+    async def _persist(self, attempt: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """What an attempt gives, made again for a while if the store fails."""
+        pause, until = _FIRST_PAUSE, math.inf
         while True:
             try:
-                return await to_thread.run_sync(ask)
+                return await attempt()
             except StoreError as error:
+                until = min(until, anyio.current_time() + _PATIENCE)
                 if anyio.current_time() > until:
                     raise
                 await self._tell(0, str(error), None)
@@ -143,15 +201,17 @@ class Wait:
             pause = min(2 * pause, _SLOW_POLL)
 
     async def _tell(self, position: int, reason: str, ticket: int | None, why: Why | None = None) -> None:
-        """Say where the run stands, if that has changed; how long a new store waits is told anew now and then."""
-        counts_down = why is Why.NEW_STORE
-        told = (position, why.value if why is not None and counts_down else reason)
-        is_new, now = told != self._told, anyio.current_time()
+        """Say where the run stands, if that has changed; the seconds that a new store has left, now and then."""
+        is_new, now = (position, reason) != self._told, anyio.current_time()
+        counted = position if why is Why.NEW_STORE else None
+        if counted is not None and counted == self._counted:
+            is_new = now - self._told_at >= _COUNTED_DOWN
+        self._told, self._counted = (position, reason), counted
         starts_at = await self._expected(None if why in _UNFORESEEN else ticket, is_new=is_new)
         moved = abs((starts_at or 0.0) - (self._starts_at or 0.0)) > _TOLD_ANEW
-        if not is_new and not moved and not (counts_down and now - self._told_at >= _COUNTED_DOWN):
+        if not is_new and not moved:
             return
-        self._told, self._told_at, self._starts_at = told, now, starts_at
+        self._told_at, self._starts_at = now, starts_at
         await self._emit(
             ev.TurnAwaited(
                 at=self._clock(),
@@ -166,9 +226,15 @@ class Wait:
         now = anyio.current_time()
         if ticket is None:
             return None
-        if not is_new and now - self._looked_at < _TOLD_ANEW:
+        if not is_new and now - self._looked_at < self._look_after():
             return self._starts_at
         self._looked_at = now
         with suppress(StoreError):
             return forecast.starts(await to_thread.run_sync(self._store.snapshot)).get(ticket)
         return self._starts_at
+
+    def _look_after(self) -> float:
+        """Seconds from one look at the expected start to the next: the nearer it is, the more often."""
+        if self._starts_at is None:
+            return _LOOKED_ANEW
+        return min(max(_TOLD_ANEW, _SOON * (self._starts_at - self._clock())), _LOOKED_ANEW)
