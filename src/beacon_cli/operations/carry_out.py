@@ -382,8 +382,9 @@ def _write_results(folder: RunFolder, plan: Plan, standings: Standings, output: 
 
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show, ahead: Ahead) -> None:
-    reader = ahead.reader()
+    reader, counts = ahead.reader(), ahead.counts(standings)
     from beacon_cli.operations import looking, noting  # loaded by now, or not needed for a start
 
-    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout, read=True, reader=reader)
+    stream = sys.stderr if show.json else sys.stdout
+    looking.summarise(standings, folder, stream, read=True, reader=reader, counts=counts)
     noting.note(standings, os.environ)

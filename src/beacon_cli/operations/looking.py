@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,9 @@ from beacon_cli.runs import RunFolder, Runs, RunState, Summary
 if TYPE_CHECKING:
     from beacon_cli.evidence.readings import Kind, Reader
     from beacon_cli.timings.shares import Shares
+
+Counts: TypeAlias = "dict[tuple[str, str], Counter[Kind]]"
+"""How answers read, by region and model."""
 
 
 def plan(job: Path, chosen: Selection, *, as_json: bool) -> None:
@@ -65,15 +68,22 @@ def run(name: str, *, as_json: bool) -> None:
 
 
 def summarise(
-    standings: Standings, folder: RunFolder, stream: IO[str], *, read: bool = False, reader: Reader | None = None
+    standings: Standings,
+    folder: RunFolder,
+    stream: IO[str],
+    *,
+    read: bool = False,
+    reader: Reader | None = None,
+    counts: Counts | None = None,
 ) -> None:
     """The end of a run in one picture, and where to go from there; with `read`, how its answers read as well.
 
-    `reader` is what reads them, if it is there already.
+    `counts` says how, if that is known already; `reader` is what reads them, if it is there already.
     """
     hints = _hints(folder.summary(), more=_is_spent(standings))
     some = read and standings.total("succeeded") > 0
-    counts = _readings(standings, folder, reader) if some else {}
+    if counts is None or not some:
+        counts = _readings(standings, folder, reader) if some else {}
     shares = _shares(folder) if some and _tells_time(standings) else None
     paper.show(
         lambda width: summary.summary(
@@ -96,8 +106,8 @@ def _shares(folder: RunFolder) -> Shares:
 
 def _readings(
     standings: Standings, folder: RunFolder, reader: Reader | None
-) -> dict[tuple[str, str], Counter[Kind]]:
-    """How the answers in the results read, by region and model.
+) -> Counts:
+    """How the answers in the results read.
 
     Patterns that are wrong are said to be so; the run has ended.
     """
@@ -108,7 +118,7 @@ def _readings(
     except SpecError as error:
         paper.tell([f"beacon: the answers were not read: {fault}" for fault in error.faults])
         return {}
-    counts: dict[tuple[str, str], Counter[Kind]] = {}
+    counts: Counts = {}
     for row in folder.rows():
         counts.setdefault((row["region"], row["model"]), Counter())[reader.read_row(row).kind] += 1
     return counts
