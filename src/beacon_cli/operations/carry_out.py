@@ -382,9 +382,8 @@ def _write_results(folder: RunFolder, plan: Plan, standings: Standings, output: 
 
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show, ahead: Ahead) -> None:
-    reader, counts = ahead.reader(), ahead.counts(standings)
+    reader = ahead.reader()
     from beacon_cli.operations import looking, noting  # loaded by now, or not needed for a start
 
-    stream = sys.stderr if show.json else sys.stdout
-    looking.summarise(standings, folder, stream, read=True, reader=reader, counts=counts)
+    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout, read=True, reader=reader)
     noting.note(standings, os.environ)

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -24,9 +24,6 @@ from beacon_cli.runs import RunFolder, Runs, RunState, Summary
 if TYPE_CHECKING:
     from beacon_cli.evidence.readings import Kind, Reader
     from beacon_cli.timings.shares import Shares
-
-Counts: TypeAlias = "dict[tuple[str, str], Counter[Kind]]"
-"""How answers read, by region and model."""
 
 
 def plan(job: Path, chosen: Selection, *, as_json: bool) -> None:
@@ -68,22 +65,15 @@ def run(name: str, *, as_json: bool) -> None:
 
 
 def summarise(
-    standings: Standings,
-    folder: RunFolder,
-    stream: IO[str],
-    *,
-    read: bool = False,
-    reader: Reader | None = None,
-    counts: Counts | None = None,
+    standings: Standings, folder: RunFolder, stream: IO[str], *, read: bool = False, reader: Reader | None = None
 ) -> None:
     """The end of a run in one picture, and where to go from there; with `read`, how its answers read as well.
 
-    `counts` says how, if that is known already; `reader` is what reads them, if it is there already.
+    `reader` is what reads them, if it is there already.
     """
     hints = _hints(folder.summary(), more=_is_spent(standings))
     some = read and standings.total("succeeded") > 0
-    if counts is None or not some:
-        counts = _readings(standings, folder, reader) if some else {}
+    counts = _readings(standings, folder, reader) if some else {}
     shares = _shares(folder) if some and _tells_time(standings) else None
     paper.show(
         lambda width: summary.summary(
@@ -106,8 +96,8 @@ def _shares(folder: RunFolder) -> Shares:
 
 def _readings(
     standings: Standings, folder: RunFolder, reader: Reader | None
-) -> Counts:
-    """How the answers in the results read.
+) -> dict[tuple[str, str], Counter[Kind]]:
+    """How the answers in the results read, by region and model.
 
     Patterns that are wrong are said to be so; the run has ended.
     """
@@ -118,7 +108,7 @@ def _readings(
     except SpecError as error:
         paper.tell([f"beacon: the answers were not read: {fault}" for fault in error.faults])
         return {}
-    counts: Counts = {}
+    counts: dict[tuple[str, str], Counter[Kind]] = {}
     for row in folder.rows():
         counts.setdefault((row["region"], row["model"]), Counter())[reader.read_row(row).kind] += 1
     return counts
