@@ -39,7 +39,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...] | None = None
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class Question(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is asked, word for word: `text` is never a template."""
 
     id: str

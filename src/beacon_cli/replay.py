@@ -32,6 +32,7 @@ from beacon_cli.results import Standings
 from beacon_cli.rows import row
 
 _TAIL = 4096
+_NOWHERE = -1
 _RESUMED = b'{"event":"%s"' % str(RunResumed.__struct_config__.tag).encode()
 
 
@@ -59,6 +60,18 @@ class _Head(msgspec.Struct, frozen=True):
     schema: Any = SCHEMA
 
 
+class _Mark(msgspec.Struct, frozen=True, gc=False):
+    """What says of a record whether it ended an execution, without what the answer was."""
+
+    event: str
+    execution: str = ""
+    retry_in: float | None = None
+
+
+_STARTED, _SUCCEEDED, _FAILED = (
+    str(kind.__struct_config__.tag) for kind in (AttemptStarted, AttemptSucceeded, AttemptFailed)
+)
+_decode_mark = msgspec.json.Decoder(_Mark).decode
 _decode_head = msgspec.json.Decoder(_Head).decode
 
 
@@ -137,21 +150,46 @@ def result_rows(
     Raises:
         StoreError: as `recover`; also for a journal without a run.
     """
-    is_folded, standings = standings is not None, standings or Standings()
-    deciding: dict[str, int] = {}
-    for record in records(path):
-        if not is_folded:
-            _apply(path, standings, record)
-        match record.event:
-            case AttemptStarted(execution=key):
-                deciding.pop(key, None)
-            case AttemptSucceeded(execution=key) | AttemptFailed(execution=key, retry_in=None):
-                deciding[key] = record.start
+    if standings is None:
+        standings = recover(path).standings
+    deciding = _deciding(path, standings.executions)
     if standings.run is None:
         raise StoreError(f"{path}: no run was started here; there are no results")
     with explained(path), path.open("rb") as file:
         for execution in executions:
-            yield row(standings, execution, _decision(file, deciding.get(execution.id)))
+            yield row(standings, execution, _decision(file, deciding.get(execution.id, _NOWHERE)))
+
+
+def _deciding(path: Path, executions: Iterable[str]) -> dict[str, int]:
+    """Where the record begins that ended each of these executions last, or `_NOWHERE`."""
+    places = dict.fromkeys(executions, _NOWHERE)
+    start = 0
+    with explained(path), path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                break  # torn
+            try:
+                mark = _decode_mark(line)
+            except (ValueError, RecursionError):
+                mark = _slowly_marked(path, number, line)
+            if mark.event == _STARTED:
+                places[mark.execution] = _NOWHERE
+            elif mark.event == _SUCCEEDED or (mark.event == _FAILED and mark.retry_in is None):
+                places[mark.execution] = start
+            start += len(line)
+    return places
+
+
+def _slowly_marked(path: Path, number: int, line: bytes) -> _Mark:
+    """The mark of a line that only the standard library reads; one that nothing reads tells nothing."""
+    try:
+        event = _event(line)
+    except msgspec.ValidationError as error:
+        raise _damage(path, number, f"no event of beacon's ({error})") from error
+    if not isinstance(event, AttemptStarted | AttemptSucceeded | AttemptFailed):
+        return _Mark(event="")
+    retry_in = event.retry_in if isinstance(event, AttemptFailed) else None
+    return _Mark(event=str(event.__struct_config__.tag), execution=event.execution, retry_in=retry_in)
 
 
 def _finish(tail: bytes) -> RunFinished | None:
@@ -166,8 +204,8 @@ def _finish(tail: bytes) -> RunFinished | None:
     return event if isinstance(event, RunFinished) else None
 
 
-def _decision(file: BinaryIO, start: int | None) -> AttemptSucceeded | AttemptFailed | None:
-    if start is None:
+def _decision(file: BinaryIO, start: int) -> AttemptSucceeded | AttemptFailed | None:
+    if start == _NOWHERE:
         return None
     file.seek(start)
     event = from_line(file.readline())
