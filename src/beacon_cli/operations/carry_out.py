@@ -22,7 +22,7 @@ from beacon_cli.display import paper
 from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.evidence.registration import design_hash
 from beacon_cli.model import SimulatedTarget, Spec
-from beacon_cli.operations import playing, taking_turns
+from beacon_cli.operations import loops, playing, taking_turns
 from beacon_cli.operations.ahead import Ahead
 from beacon_cli.operations.orders import Continuation, Order, Terms, retargeted
 from beacon_cli.operations.stopping import Stop, not_put_back
@@ -71,7 +71,9 @@ def run(order: Order, disk: Disk = DISK) -> int:
 
 def begin(order: Order, settings: Settings, job: bytes, spec: Spec, disk: Disk = DISK) -> Ended:
     """Carry a spec out as a new run, which keeps `job` as its file; no summary is shown. Raises as `run`."""
-    return anyio.run(partial(_begin, order, settings, job, Plan(spec), disk))
+    plan = Plan(spec)
+    options = loops.options(spec, len(plan))
+    return anyio.run(partial(_begin, order, settings, job, plan, disk), backend_options=options)
 
 
 def go_on(continuation: Continuation, disk: Disk = DISK) -> int:
@@ -84,7 +86,9 @@ def go_on(continuation: Continuation, disk: Disk = DISK) -> int:
     """
     settings = wiring.settings()
     folder = _chosen(Runs(settings.home, disk), continuation)
-    return anyio.run(partial(_go_on, continuation, settings, folder, disk))
+    began, _ = replay.ends(folder.journal)
+    options = loops.options(began.spec, sum(began.planned.values())) if began else {}
+    return anyio.run(partial(_go_on, continuation, settings, folder, disk), backend_options=options)
 
 
 def _continued(run: str, order: Order) -> Continuation:
@@ -382,6 +386,7 @@ def _write_results(folder: RunFolder, plan: Plan, standings: Standings, output: 
 
 
 def _summarise(standings: Standings, folder: RunFolder, show: Show, ahead: Ahead) -> None:
+    standings.executions.clear()  # thousands there may be, and the picture is made of counts
     reader = ahead.reader()
     from beacon_cli.operations import looking, noting  # loaded by now, or not needed for a start
 
