@@ -239,8 +239,26 @@ def endpoints(spec: Spec) -> AbstractAsyncContextManager[Endpoints] | None:
     return _at_endpoints(spec.target, spec) if isinstance(spec.target, OpenaiTarget) else None
 
 
+@contextmanager
+def _reading_no_authorities() -> Iterator[None]:
+    """The HTTP library reads the system's certificates twice as it is imported: 0.1 s, mostly for nothing.
+
+    Whom we speak with by TLS is verified by what `connections.trust` reads; the library's contexts trust nobody.
+    """
+    name, nothing = "SSL_CERT_FILE", os.devnull
+    usual = os.environ.get(name)
+    os.environ[name] = nothing
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if usual is not None:
+            os.environ[name] = usual
+
+
 def _at_endpoints(target: OpenaiTarget, spec: Spec) -> OpenaiExecutor:
-    from beacon_cli.executors.openai import OpenaiExecutor
+    with _reading_no_authorities():
+        from beacon_cli.executors.openai import OpenaiExecutor
 
     return OpenaiExecutor(
         target, sampling=spec.sampling, limits=spec.limits, ignore=spec.ignore, environ=os.environ

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,6 +22,7 @@ from tests.support.endpoint import answer, plain, serving
 from tests.support.openai import KEY, opened
 
 from beacon_cli.errors import StartError
+from beacon_cli.executors import connections
 from beacon_cli.executors.openai import OpenaiExecutor
 from beacon_cli.model import ErrorKind, Failed, OpenaiTarget, Outcome, Succeeded
 
@@ -82,6 +86,37 @@ async def test_an_authority_of_the_environment_is_trusted(authority: trustme.CA,
         opened(server, environ={name: bundle, "KEY": KEY}, api_key_env="KEY") as executor,
     ):
         assert isinstance(await executor.attempt(asking(), 1, Book().placed), Succeeded)
+
+
+def test_the_systems_authorities_are_trusted_where_nothing_else_is_named(
+    authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system trusts is read anew, and is not what the HTTP library read as it was imported."""
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)  # by which OpenSSL finds the system's
+    trusted = connections.trust({})
+    ours = ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode())
+    assert ours in trusted.get_ca_certs(binary_form=True)
+    assert trusted.verify_mode is ssl.CERT_REQUIRED
+    assert trusted.check_hostname
+
+
+@pytest.mark.parametrize("usual", [None, "/etc/authorities.pem"])
+def test_the_environment_is_as_it_was_once_the_library_is_there(usual: str | None) -> None:
+    """The HTTP library is imported without a certificate being read, and nobody else notices."""
+    code = (
+        "import json, os\n"
+        "from beacon_cli import wiring\n"
+        "from beacon_cli.model import OpenaiTarget, Spec\n"
+        "before = dict(os.environ)\n"
+        "with wiring._reading_no_authorities():\n"
+        "    from aiohttp import connector\n"
+        "stats = connector._SSL_CONTEXT_VERIFIED.cert_store_stats()\n"
+        "print(json.dumps([dict(os.environ) == before, stats['x509']]))\n"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
+    environ |= {"SSL_CERT_FILE": usual} if usual else {}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [True, 0]
 
 
 async def test_a_folder_of_authorities_is_trusted(authority: trustme.CA, tmp_path: Path) -> None:

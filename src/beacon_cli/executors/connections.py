@@ -80,7 +80,7 @@ def way(
     region: str,
     environ: Mapping[str, str],
     patience: float,
-    trust: Callable[[], ssl.SSLContext | bool],
+    trust: Callable[[], ssl.SSLContext],
 ) -> Way:
     """Everything that the region's requests share; `patience` in seconds is how long an endpoint may be silent.
 
@@ -163,8 +163,10 @@ def _proxy(base: str) -> URL | None:
     raise StartError(f"{name} names no HTTP proxy; set it to http://HOST:PORT, or take the host out by NO_PROXY")
 
 
-def trust(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
+def trust(environ: Mapping[str, str]) -> ssl.SSLContext:
     """How servers are verified: by the system's authorities, or by those that the environment names.
+
+    Never by what the HTTP library has read: see `wiring`.
 
     Raises:
         StartError: what it names cannot be read.
@@ -179,4 +181,6 @@ def trust(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
             return ssl.create_default_context(cafile=bundle)
         except (OSError, ssl.SSLError):
             raise StartError(f"{name}: {bundle} cannot be read as a file of certificates") from None
-    return True
+    system = ssl.create_default_context()
+    system.set_alpn_protocols(("http/1.1",))
+    return system
