@@ -333,6 +333,17 @@ class TestUsers:
         assert [each.passed for each in store.log() if each.kind is LogKind.GRANTED] == [(), (second,)]
         assert store.leave(first, token, part(), {})
 
+    @pytest.mark.parametrize("caps", [Caps(jobs_running=1), Caps(executions_per_hour=30)])
+    def test_the_whole_queue_says_whom_a_limit_holds_back(self, given: Given, caps: Caps) -> None:
+        """A snapshot names who is passed for a limit of its user and why, as a claim does, and nobody else."""
+        store, _ = given
+        store.agree(caps)
+        turn(store, "a", "us")
+        second = enter(store, "b", "eu")
+        enter(store, "c", "eu", user="ben")
+        held = {name: line.held for name, line in store.snapshot().regions.items()}
+        assert held == {"us": {}, "eu": {second: waiting(store, second, "b").reason}}
+
     def test_a_job_runs_once_however_many_regions_it_has(self, given: Given) -> None:
         """A run that has its turn in one region is not held back in another by its own user's limit."""
         store, _ = given

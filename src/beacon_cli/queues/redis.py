@@ -125,8 +125,11 @@ class _Rest(msgspec.Struct, frozen=True):
 prime(_Rest)
 
 
-def _snapshot(answer: list[bytes]) -> Snapshot:
-    """What the script gives: the rest, then by turns a region (empty: active tickets) and records."""
+def _snapshot(answer: list[bytes], asked: Callable[[Collection[str]], dict[str, int]]) -> Snapshot:
+    """What the script gives: the rest, then by turns a region (empty: active tickets) and records.
+
+    `asked` says how many executions each of these users was granted in the last hour, where a cap is set on them.
+    """
     rest = msgspec.json.decode(answer[0], type=_Rest)
     expires = rest.expires()
     texts: dict[str, list[bytes]] = {}
@@ -140,11 +143,14 @@ def _snapshot(answer: list[bytes]) -> Snapshot:
     active = tickets.pop("", [])
     names = {*rest.tallies, *tickets} | {each.region for each in active} | {each.region for each in rest.warm}
     waiting = {name: tuple(each for each in tickets.get(name, ()) if each.expires >= rest.now) for name in names}
+    users = {each.user for tickets_here in waiting.values() for each in tickets_here}
+    granted = asked(users) if users and rest.caps.executions_per_hour is not None else {}
     lines = {
         name: RegionLine(
             region=name,
             active=tuple(each for each in active if each.region == name),
             waiting=waiting[name],
+            held=usage.all_held(rest.caps, waiting[name], active, lambda user: granted.get(user, 0)),
             more=rest.waits.get(name, len(waiting[name])) - len(waiting[name]),
             warm=tuple(each for each in rest.warm if each.region == name),
             **msgspec.structs.asdict(rest.tallies.get(name, Tally())),
@@ -331,7 +337,7 @@ class RedisStore:
         """See `ports.Store.snapshot`."""
         answer = self._call("snapshot", {} if most is None else {"most": most})
         with self._link.explained():
-            return _snapshot(answer)
+            return _snapshot(answer, self._granted)
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """See `ports.Store.log`."""
@@ -344,6 +350,11 @@ class RedisStore:
             numbers = range(max(since, forgotten) + 1, max(since, forgotten) + 1 + len(entries))
             if all(each.seq == number for each, number in zip(entries, numbers, strict=True)):
                 return entries  # else the log lost its beginning while it was read
+
+    def _granted(self, users: Collection[str]) -> dict[str, int]:
+        """How many executions these users' turns were granted in the last hour."""
+        named = list(users)
+        return dict(zip(named, self._ask(list[int], "granted", {"users": named}), strict=True))
 
     def _ask(self, kind: type[T], operation: str, arguments: Any = None, *kept: bytes) -> T:
         answer = self._call(operation, arguments, *kept)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 from beacon_cli.names import quoted
 from beacon_cli.tickets import Caps, Request, Ticket
@@ -36,3 +37,17 @@ def held(caps: Caps, ticket: Ticket, tickets: Iterable[Ticket], asked: int) -> s
             f" here; allowed: {caps.executions_per_hour}"
         )
     return ""
+
+
+def all_held(
+    caps: Caps, waiting: Iterable[Ticket], active: Sequence[Ticket], asked: Callable[[str], int]
+) -> dict[int, str]:
+    """Which of those that wait their users' limits hold back, by number, and why.
+
+    `active` reserve GPUs; `asked(user)` gives the executions that were granted in the last hour.
+    """
+    if caps.jobs_running is None and caps.executions_per_hour is None:
+        return {}
+    count = cache(asked)
+    reasons = ((each.id, held(caps, each, active, count(each.user))) for each in waiting)
+    return {number: reason for number, reason in reasons if reason}

@@ -16,6 +16,15 @@ function operations.set_aside()
   return joined(aside)
 end
 
+-- How many executions the turns of each of these users were granted within the hour.
+function operations.granted(given)
+  local counts = {}
+  for place, user in ipairs(given.users) do
+    counts[place] = digits(asked(user, NOW - HOUR))
+  end
+  return joined(counts)
+end
+
 -- The records of these tickets, unread here, a few in one text: Lua is slow at joining a long one.
 local function add_records(answer, name, ids)
   for first = 1, #ids, FEW do

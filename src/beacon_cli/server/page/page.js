@@ -34,7 +34,8 @@ function waiting(ticket) {
   const line = made("li");
   line.append(made("span", "soft", ticket.position));
   const about = made("span", "", ticket.job_id);
-  const said = ticket.expected_at ? `about ${clock(ticket.expected_at)}` : clock(null);
+  const starts = ticket.expected_at ? `about ${clock(ticket.expected_at)}` : clock(null);
+  const said = ticket.held ? `held back: ${ticket.held}` : starts;
   about.append(made("span", "soft", ` ${said} · ${counted(ticket.executions, "execution")} · ${ticket.user}`));
   line.append(about);
   return line;
