@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from tests.support.redis import Server, queue_name
 from beacon_cli.errors import QueueError
 from beacon_cli.ports import Store
 from beacon_cli.queues import memory, redis, sqlite
+from beacon_cli.queues.tables import KEPT_FAILURES
 from beacon_cli.tickets import (
     Caps,
     Entered,
@@ -367,6 +369,25 @@ class TestUsers:
         assert isinstance(store.enter(request("c", executions=31)), Refused)
 
 
+def fail(store: Store, run: str, count: int, region: str = "us") -> None:
+    """A turn in which so many executions fail for good, one a second."""
+    failures = tuple(
+        FailedExecution(
+            run_id=run,
+            execution=f"e{at}",
+            region=region,
+            model="m1",
+            question="q",
+            kind="model",
+            message='no "execution": here',
+            at=float(at),
+        )
+        for at in range(count)
+    )
+    ticket, token = turn(store, run, region)
+    assert store.leave(ticket, token, part(HowEnded.FAILED, failed=count, failures=failures), {})
+
+
 class TestLeases:
     """Turns whose holders die or stall."""
 
@@ -719,6 +740,25 @@ class TestRemembering:
         ticket, token = turn(store, "a")
         assert store.leave(ticket, token, part(), {})
         assert store.failures() == ()
+
+    def test_the_newest_failures_are_kept_by_whole_parts(self, given: Given) -> None:
+        """Beyond the most that are kept, the part that was told longest ago is forgotten, with all of its own."""
+        store, _ = given
+        for run, count in [("a", 10), ("b", KEPT_FAILURES - 30), ("a", 11), ("c", 20)]:
+            fail(store, run, count)
+        assert Counter(each.run_id for each in store.failures()) == {"a": 11, "c": 20}
+        fail(store, "d", KEPT_FAILURES + 5)
+        found = store.failures()
+        assert Counter(each.run_id for each in found) == {"d": KEPT_FAILURES}
+        assert (found[0].at, found[-1].at) == (5.0, KEPT_FAILURES + 4.0)
+
+    def test_a_run_reads_its_own_failures_alone(self, given: Given) -> None:
+        """Of one run in one region, without those of others."""
+        store, _ = given
+        for run, region in [("a", "us"), ("a", "eu"), ("b", "us")]:
+            fail(store, run, 1, region)
+        assert [(each.run_id, each.region) for each in store.failures("a", "eu")] == [("a", "eu")]
+        assert store.failures("b", "eu") == ()
 
     def test_failures_are_kept_word_for_word(self, given: Given) -> None:
         """What a model said of its failure, lone surrogates and controls included, does not stop a turn's end."""

@@ -25,7 +25,7 @@ from beacon_cli.names import quoted
 from beacon_cli.priming import prime
 from beacon_cli.queues import logbook, usage
 from beacon_cli.queues.link import PATIENCE, Link, Script
-from beacon_cli.queues.tables import KEPT_SERVICES, Tally
+from beacon_cli.queues.tables import KEPT_FAILURES, KEPT_SERVICES, Tally
 from beacon_cli.tickets import (
     POISON,
     STEPS,
@@ -92,7 +92,7 @@ def _source(log_kept: int) -> str:
     steps = ", ".join(f"{priority} = {step}" for priority, step in STEPS.items())
     shared = (
         f"local POISON, KEPT_SERVICES, HOUR, FORM = {POISON}, {KEPT_SERVICES}, {usage.HOUR:.0f}, {FORM}",
-        f"local QUIET, KEPT_LOG = {granting.QUIET}, {log_kept}",
+        f"local QUIET, KEPT_LOG, KEPT_FAILURES = {granting.QUIET}, {log_kept}, {KEPT_FAILURES}",
         f"local STEPS = {{ {steps} }}",
         f"local DEFAULT_CAPS = [[{msgspec.json.encode(Caps()).decode()}]]",
     )
@@ -275,9 +275,11 @@ class RedisStore:
 
     def leave(self, ticket: int, token: int, part: Part, warm: Mapping[str, int]) -> bool:
         """See `ports.Store.leave`."""
+        kept = part.failures[-KEPT_FAILURES:]
         said = {
             "ticket": ticket,
             "token": token,
+            "failures": len(kept),
             "how": part.how,
             "succeeded": part.succeeded,
             "failed": part.failed,
@@ -285,7 +287,7 @@ class RedisStore:
         }
         service = msgspec.json.encode(Service(part.succeeded + part.failed, part.seconds))
         # What a model said may hold lone surrogates, which json alone can write.
-        failures = json.dumps(msgspec.to_builtins(part.failures)).encode()
+        failures = json.dumps(msgspec.to_builtins(kept)).encode()
         return self._ask(bool, "leave", said, service, failures)
 
     def abandon(self, ticket: int, token: int) -> bool:
@@ -318,9 +320,9 @@ class RedisStore:
         """See `ports.Store.release`."""
         return self._ask(bool, "release", {"run_id": run_id})
 
-    def failures(self) -> tuple[FailedExecution, ...]:
+    def failures(self, run_id: str = "", region: str = "") -> tuple[FailedExecution, ...]:
         """See `ports.Store.failures`."""
-        told = self._call("failures")
+        told = self._call("failures", {"run_id": run_id, "region": region})
         with self._link.explained():
             parts = msgspec.convert(json.loads(told), list[list[FailedExecution]])
         every = (each for part in parts for each in part)

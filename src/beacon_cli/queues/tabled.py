@@ -14,7 +14,7 @@ import msgspec
 from beacon_cli import granting
 from beacon_cli.errors import QueueError
 from beacon_cli.queues import logbook, sight, usage
-from beacon_cli.queues.tables import Tables
+from beacon_cli.queues.tables import KEPT_FAILURES, Tables, forget_failures
 from beacon_cli.tickets import (
     POISON,
     Answer,
@@ -262,10 +262,10 @@ class TabledStore:
                 self._log.tell(LogKind.RELEASED, run_id=run_id)
             return bool(regions)
 
-    def failures(self) -> tuple[FailedExecution, ...]:
+    def failures(self, run_id: str = "", region: str = "") -> tuple[FailedExecution, ...]:
         """See `ports.Store.failures`."""
         with self._tables.transaction(writes=False):
-            return tuple(self._tables.failures())
+            return tuple(self._tables.failures(run_id, region))
 
     def set_aside(self) -> dict[str, tuple[str, ...]]:
         """See `ports.Store.set_aside`."""
@@ -364,7 +364,9 @@ class TabledStore:
 
     def _count(self, mine: Ticket, part: Part) -> None:
         self._tables.put_tally(mine.region, self._tables.tally(mine.region).counting(part))
-        self._tables.put_failures(mine.run_id, mine.region, part.failures)
+        self._tables.put_failures(mine.run_id, mine.region, part.failures[-KEPT_FAILURES:])
+        if part.failures:
+            forget_failures(self._tables)
         self._tables.set_lost(mine.run_id, mine.region, ())
 
     def _lost(self, run_id: str, region: str) -> tuple[str, ...]:

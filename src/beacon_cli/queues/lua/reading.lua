@@ -2,8 +2,11 @@
 
 local FEW = 100
 
-function operations.failures()
-  return joined(call("HVALS", FAILURES))
+function operations.failures(given)
+  if given.run_id == "" then
+    return joined(call("HVALS", FAILURES))
+  end
+  return joined({ call("HGET", FAILURES, pair(given.run_id, given.region)) or nil })
 end
 
 function operations.set_aside()

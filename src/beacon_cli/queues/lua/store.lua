@@ -188,7 +188,7 @@ local function count_part(mine, given, service, failures)
   if given.succeeded + given.failed > 0 then
     add_service(mine.region, service)
   end
-  put_failures(mine.run_id, mine.region, failures)
+  put_failures(mine.run_id, mine.region, failures, given.failures)
   set_lost(mine.run_id, mine.region, {})
 end
 

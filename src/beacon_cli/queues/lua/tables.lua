@@ -10,12 +10,13 @@
 --   waiting:REGION  ids by `rank`: those that wait and are not cancelled; `waited`: the regions with any
 --   run:R holder:H  ids; user:U: id → run
 --   warm lost       JSON of [region, pool] → record; JSON of [run, region] → JSON of holders
---   failures        JSON of [run, region] → list as the holder wrote it
+--   failures        JSON of [run, region] → list as the holder wrote it; `failed`: how many each holds, `failed_order`:
+--                   in which order they were told
 --   tally:REGION services:REGION asked:USER   counts; turns of the past; executions by time; `tallied`, `paused`: regions
 --   log             one record an entry, in order; meta has how many of its first are `forgotten`, and the numbers of
 --                   the first and the last entry that said how everything stood (`checkpoint`, `checkpointed`)
 --
--- POISON, QUIET, KEPT_LOG, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
+-- POISON, QUIET, KEPT_LOG, KEPT_FAILURES, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
 -- Ids are padded to one length where they are keys or members, so that their order is that of their numbers.
 -- cjson and Lua write 14 digits of a number: times are kept in tenths of a millisecond, so that they are exact.
 
@@ -23,6 +24,7 @@ local PREFIX = KEYS[1]
 local META = PREFIX .. "meta"
 local TICKETS, WAITS, ACTIVE = PREFIX .. "tickets", PREFIX .. "waits", PREFIX .. "active"
 local WAITED, TALLIED, PAUSED = PREFIX .. "waited", PREFIX .. "tallied", PREFIX .. "paused"
+local FAILED, FAILED_ORDER = PREFIX .. "failed", PREFIX .. "failed_order"
 local WARM, LOST, FAILURES, LOG = PREFIX .. "warm", PREFIX .. "lost", PREFIX .. "failures", PREFIX .. "log"
 
 local LISTS = { models = true, calls = true, working = true }
@@ -309,11 +311,46 @@ local function set_lost(run_id, region, holders)
   end
 end
 
-local function put_failures(run_id, region, json)
-  if json == "[]" then
-    call("HDEL", FAILURES, pair(run_id, region))
-  else
-    call("HSET", FAILURES, pair(run_id, region), json)
+local function forget_failures(part)
+  call("HDEL", FAILURES, part)
+  call("HDEL", FAILED, part)
+  call("ZREM", FAILED_ORDER, part)
+end
+
+-- Those that an earlier beacon kept, which neither counted nor ordered them, come first. No text can hold the pattern:
+-- its own quotes are escaped.
+local function order_failures()
+  if call("HLEN", FAILURES) == call("ZCARD", FAILED_ORDER) then
+    return
+  end
+  for _, part in ipairs(call("HKEYS", FAILURES)) do
+    if not call("ZSCORE", FAILED_ORDER, part) then
+      local _, count = string.gsub(call("HGET", FAILURES, part), '"execution":', "")
+      call("HSET", FAILED, part, count)
+      call("ZADD", FAILED_ORDER, 0, part)
+    end
+  end
+end
+
+-- In place of all of the run's in the region. Of more than are kept, the parts go that were told longest ago.
+local function put_failures(run_id, region, json, count)
+  order_failures()
+  local part = pair(run_id, region)
+  forget_failures(part)
+  if count == 0 then
+    return
+  end
+  call("HSET", FAILURES, part, json)
+  call("HSET", FAILED, part, digits(count))
+  call("ZADD", FAILED_ORDER, call("HINCRBY", META, "failed", 1), part)
+  local excess = -KEPT_FAILURES
+  for _, each in ipairs(call("HVALS", FAILED)) do
+    excess = excess + tonumber(each)
+  end
+  while excess > 0 do
+    local oldest = call("ZRANGE", FAILED_ORDER, 0, 0)[1]
+    excess = excess - tonumber(call("HGET", FAILED, oldest))
+    forget_failures(oldest)
   end
 end
 
