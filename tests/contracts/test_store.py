@@ -687,6 +687,39 @@ class TestCancelling:
             "what the run left behind has to end first", (ticket,)
         )
 
+    def test_a_waiting_holder_that_sleeps_is_told_on_waking(self, given: Given) -> None:
+        """However long it slept, and though it renews before it claims; who resumes the run has a new place."""
+        store, hands = given
+        ticket = enter(store, "a")
+        assert store.cancel("a", None, "ben") == ("us",)
+        store.renew("host:a")
+        hands.pass_by(6 * 86_400)
+        enter(store, "b")
+        assert store.enter(request("a")) == Entered(ticket)
+        assert store.claim(ticket, "host:a") == Unknown("ben")
+        assert store.claim(ticket, "host:a") == Unknown()
+        ticket = enter(store, "a")
+        store.cancel("a", None, "ben")
+        resumed = enter(store, "a", holder="host:a2")
+        assert resumed != ticket
+        assert store.claim(ticket, "host:a") == Unknown()
+
+    def test_who_is_cancelled_counts_no_more(self, given: Given) -> None:
+        """Neither as a job of its user, nor as one for whom caps have to stay; a week later it is gone."""
+        store, hands = given
+        store.agree(Caps(jobs_waiting=1))
+        enter(store, "a")
+        assert isinstance(store.enter(request("b")), NotYet)
+        store.cancel("a", None, "ben")
+        ticket = enter(store, "b")
+        assert store.leave(ticket, 0, NOTHING, {})
+        store.set_caps(Caps(jobs_waiting=2))
+        enter(store, "a")
+        store.cancel("a", None, "ben")
+        hands.pass_by(7 * 86_400 + 1)
+        store.renew("host:b")
+        assert [each.kind for each in store.log()][-2:] == [LogKind.CANCELLED, LogKind.EXPIRED]
+
     def test_there_is_nothing_to_cancel(self, given: Given) -> None:
         """A run that is not in the queue has no ticket to cancel."""
         store, _ = given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from beacon_cli.errors import UsageError
 from beacon_cli.operations import queue_acts
 from beacon_cli.queues import sqlite
 from beacon_cli.queues.clocks import ticking
+from beacon_cli.runs import Runs
 from beacon_cli.tickets import Entered
 
 
@@ -60,3 +62,10 @@ def test_a_dead_turn_does_not_stop_as_by_ctrl_c(home: Path, capsys: pytest.Captu
         assert store.reclaim(entered.ticket, "host:mender")
     queue_acts.cancel("dead", region="", rehearsal=False)
     assert "run dead in us: its process is gone, and its calls are being ended" in capsys.readouterr().out
+
+
+def test_a_run_without_a_ticket_is_stopped_where_it_runs(home: Path) -> None:
+    """It takes none, or waits for one: the process that writes its folder is named, and what ends it in order."""
+    run = Runs(home).create("r1", b"")
+    with run.writing(), pytest.raises(UsageError, match=rf"or from here:  kill -INT {os.getpid()}$"):
+        queue_acts.cancel("r1", region="", rehearsal=False)

@@ -119,6 +119,8 @@ class Store(Protocol):
         """Ask a run to end in a region or in all; gives the regions in which it had a ticket.
 
         A ticket that waits is never granted any more; its holder is told at the next claim, a lease's at renewal.
+        Its holder may be asleep: a ticket that waited is there for a week, without counting as one that waits, and
+        whoever resumes the run gets another.
         """
 
     def pause(self, region: str, *, paused: bool) -> None:

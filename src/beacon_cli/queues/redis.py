@@ -93,6 +93,7 @@ def _source(log_kept: int) -> str:
     shared = (
         f"local POISON, KEPT_SERVICES, HOUR, FORM = {POISON}, {KEPT_SERVICES}, {usage.HOUR:.0f}, {FORM}",
         f"local QUIET, KEPT_LOG, KEPT_FAILURES = {granting.QUIET}, {log_kept}, {KEPT_FAILURES}",
+        f"local CANCELLED = {granting.CANCELLED:.0f}",
         f"local STEPS = {{ {steps} }}",
         f"local DEFAULT_CAPS = [[{msgspec.json.encode(Caps()).decode()}]]",
     )

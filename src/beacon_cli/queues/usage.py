@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
+from beacon_cli import granting
 from beacon_cli.names import quoted
 from beacon_cli.tickets import Caps, Request, Ticket
 
@@ -15,8 +16,9 @@ def waiting(caps: Caps, request: Request, tickets: Iterable[Ticket]) -> str:
     """Why the user may not have one more run waiting; empty if they may. A run that is in the queue may go on."""
     if caps.jobs_waiting is None:
         return ""
-    runs = {each.run_id for each in tickets if each.user == request.user}
-    active = {each.run_id for each in tickets if each.user == request.user and each.is_active}
+    theirs = [each for each in tickets if each.user == request.user and not granting.is_cancelled(each)]
+    runs = {each.run_id for each in theirs}
+    active = {each.run_id for each in theirs if each.is_active}
     if request.run_id in runs or len(runs - active) < caps.jobs_waiting:
         return ""
     waits = len(runs - active)

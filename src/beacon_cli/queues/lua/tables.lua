@@ -8,7 +8,7 @@
 --   tickets         id → record as JSON, whose `expires` is that of its last change
 --   waits, active   ids by `expires`: of those that wait, of those that reserve GPUs; each ticket is in one of them
 --   waiting:REGION  ids by `rank`: those that wait and are not cancelled; `waited`: the regions with any
---   run:R holder:H  ids; user:U: id → run
+--   run:R holder:H  ids; user:U: id → run, without those cancelled that waited
 --   warm lost       JSON of [region, pool] → record; JSON of [run, region] → JSON of holders
 --   failures        JSON of [run, region] → list as the holder wrote it; `failed`: how many each holds, `failed_order`:
 --                   in which order they were told
@@ -16,7 +16,7 @@
 --   log             one record an entry, in order; meta has how many of its first are `forgotten`, and the numbers of
 --                   the first and the last entry that said how everything stood (`checkpoint`, `checkpointed`)
 --
--- POISON, QUIET, KEPT_LOG, KEPT_FAILURES, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
+-- POISON, QUIET, KEPT_LOG, KEPT_FAILURES, CANCELLED, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
 -- Ids are padded to one length where they are keys or members, so that their order is that of their numbers.
 -- cjson and Lua write 14 digits of a number: times are kept in tenths of a millisecond, so that they are exact.
 
@@ -121,6 +121,11 @@ local function is_served(ticket)
   return ticket.state == "waiting" and ticket.cancelled_by == ""
 end
 
+-- It waited until it was cancelled, and is there for its holder to be told, and nothing else.
+local function is_cancelled(ticket)
+  return ticket.state == "waiting" and ticket.cancelled_by ~= ""
+end
+
 local function padded(id)
   return string.format("%015.0f", id)
 end
@@ -201,7 +206,9 @@ local function keep(ticket)
   call("HSET", TICKETS, id, encoded(ticket))
   call("SADD", PREFIX .. "run:" .. ticket.run_id, id)
   call("SADD", PREFIX .. "holder:" .. ticket.holder, id)
-  call("HSET", PREFIX .. "user:" .. ticket.user, id, ticket.run_id)
+  if not is_cancelled(ticket) then
+    call("HSET", PREFIX .. "user:" .. ticket.user, id, ticket.run_id)
+  end
   call("ZADD", is_active(ticket) and ACTIVE or WAITS, digits(ticket.expires), id)
   if is_served(ticket) then
     call("ZADD", PREFIX .. "waiting:" .. ticket.region, digits(ticket.rank), id)
