@@ -36,6 +36,7 @@ _REMEDIES = (
     ("SQLITE_FULL", ": no space left on device; free some space"),
     ("SQLITE_IOERR", ": no more room for it, or a disk that fails"),
     ("SQLITE_READONLY", ": make it writable, or set BEACON_HOME to a folder that is"),
+    ("SQLITE_CANTOPEN", ": only whoever made it may read it; set BEACON_HOME to a folder of your own"),
     ("SQLITE_BUSY", _HELD),
     ("SQLITE_CORRUPT", ": when nothing runs it may be deleted; then: beacon queue begin"),
     ("SQLITE_NOTADB", ": when nothing runs it may be deleted; then: beacon queue begin"),
