@@ -46,7 +46,7 @@ _CERTIFICATES = (
     ("certificate is not valid for", "has a certificate for another name than BEACON_QUEUE gives"),
     (
         "CERTIFICATE_VERIFY_FAILED",
-        "has a certificate that nobody here vouches for; of an authority of your own? Add ?ssl_ca_certs=/path/ca.pem",
+        "has a certificate that nobody here vouches for: is its authority yours? Add ?ssl_ca_certs=/path/ca.pem",
     ),
 )
 """What a connection's failure says of the server's certificate, by a part of its text; the first that fits."""
