@@ -362,7 +362,5 @@ class _RegionWork:
 
     async def _give_up(self, outcome: Outcome) -> None:
         self._given_up.set()
-        why = "timed out" if isinstance(outcome, TimedOut) else getattr(outcome, "message", "")
-        count = self._crew.plan.spec.breaker.failures
-        reason = f"{count} executions in a row failed for good by infrastructure, the last one: {why}"
+        reason = policy.why_given_up(outcome, self._crew.plan.spec.breaker)
         await self._crew.emit(ev.RegionGivenUp(at=self._crew.clock(), region=self._region.id, reason=reason))
