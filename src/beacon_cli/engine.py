@@ -34,6 +34,9 @@ from beacon_cli.results import Standings, pending
 from beacon_cli.slots import Slots
 from beacon_cli.trial import Trial, is_lost, lost
 
+_LATE = 0.25
+"""Seconds after which an endpoint's turn has passed: whoever had to wait so long for a place takes another."""
+
 
 class _Crew:
     """What all regions of one run share."""
@@ -224,9 +227,11 @@ class _RegionWork:
         )
         while True:
             async with self._slots.slot(execution.order):
-                await self._metered(execution)
+                turn = await self._metered(execution)
                 await self._seat()
                 try:
+                    if turn is not None and anyio.current_time() > turn + _LATE:
+                        await self._metered(execution)  # others' turns have come since: both would go together
                     if self._given_up.is_set():
                         return
                     decision = await self._attempt(trial)
@@ -246,10 +251,13 @@ class _RegionWork:
         except anyio.WouldBlock:
             await self._crew.limiter.acquire()
 
-    async def _metered(self, execution: Execution) -> None:
-        """Wait until the endpoint may be asked and the region's pace allows it, or the region is given up."""
+    async def _metered(self, execution: Execution) -> float | None:
+        """Wait until the endpoint may be asked and the region's pace allows it, or the region is given up.
+
+        Gives when that was to be, on anyio's clock; None where nothing is prescribed.
+        """
         if self._meter.is_free and not self._pace.between:
-            return
+            return None
         now = anyio.current_time()
         turn = max(self._meter.reserve(now, execution), self._pace.reserve(now))
         while not self._given_up.is_set():
@@ -258,8 +266,9 @@ class _RegionWork:
                 with anyio.move_on_after(left):
                     await self._given_up.wait()
             if self._meter.open_at <= turn:
-                return
+                break
             turn = self._meter.reserve(anyio.current_time(), execution, again=True)
+        return turn
 
     async def _keep_pace(self, number: int, execution: Execution, outcome: Outcome) -> None:
         """Let the region go slower or faster, as the outcome says, and say so."""
@@ -362,7 +371,5 @@ class _RegionWork:
 
     async def _give_up(self, outcome: Outcome) -> None:
         self._given_up.set()
-        why = "timed out" if isinstance(outcome, TimedOut) else getattr(outcome, "message", "")
-        count = self._crew.plan.spec.breaker.failures
-        reason = f"{count} executions in a row failed for good by infrastructure, the last one: {why}"
+        reason = policy.why_given_up(outcome, self._crew.plan.spec.breaker)
         await self._crew.emit(ev.RegionGivenUp(at=self._crew.clock(), region=self._region.id, reason=reason))

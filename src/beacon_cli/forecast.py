@@ -14,8 +14,8 @@ def starts(snapshot: Snapshot) -> dict[int, float | None]:
     """When each waiting ticket (by number) may expect its turn, in seconds since the epoch; None: nobody can say.
 
     Each execution is taken to need as long as those of the region's turns of the past did on average, and each
-    place among the jobs at once to be free when its job has done its executions. GPUs of other regions, pauses and
-    the limits of users are left out.
+    place among the jobs at once to be free when its job has done its executions. Whom a user's limit holds back is
+    passed by others, and nobody can say for how long. GPUs of other regions and pauses are left out.
     """
     expected: dict[int, float | None] = {}
     for line in snapshot.regions.values():
@@ -34,6 +34,9 @@ def in_region(line: RegionLine, snapshot: Snapshot) -> dict[int, float | None]:
     heapify(free)
     expected: dict[int, float | None] = {}
     for ticket in line.waiting:
+        if ticket.id in line.held:
+            expected[ticket.id] = None
+            continue
         at = heappop(free)
         expected[ticket.id] = at if at - snapshot.at <= FARTHEST else None
         heappush(free, at + ticket.executions * seconds)

@@ -33,6 +33,10 @@ QUIET = 1.1
 """So many times `lease_seconds` a store that was emptied serves nobody: the holders' clocks may be slower."""
 
 
+CANCELLED = 7 * 86_400.0
+"""Seconds for which a cancelled ticket that waited is there for its holder, who may be asleep, to be told."""
+
+
 def quiet_left(caps: Caps, emptied: float | None, now: float) -> float:
     """For how many seconds more a store that was found without its data at this time serves nobody."""
     return (
@@ -238,6 +242,11 @@ def ticket(request: Request, caps: Caps, *, number: int, entered: float, now: fl
         expires=now + caps.lease_seconds,
         entered_at=at,
     )
+
+
+def is_cancelled(ticket: Ticket) -> bool:
+    """Whether a ticket waited until it was cancelled: it is there for its holder to be told, and nothing else."""
+    return ticket.state is TicketState.WAITING and bool(ticket.cancelled_by)
 
 
 def order(ticket: Ticket) -> Order:

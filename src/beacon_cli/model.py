@@ -333,7 +333,14 @@ class ErrorKind(StrEnum):
 
 
 INFRASTRUCTURE = frozenset(
-    {ErrorKind.CONNECTION, ErrorKind.PLATFORM, ErrorKind.THROTTLED, ErrorKind.TIMEOUT, ErrorKind.NOT_FOUND}
+    {
+        ErrorKind.CONNECTION,
+        ErrorKind.PLATFORM,
+        ErrorKind.THROTTLED,
+        ErrorKind.TIMEOUT,
+        ErrorKind.AUTH,
+        ErrorKind.NOT_FOUND,
+    }
 )
 
 

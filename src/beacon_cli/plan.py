@@ -20,6 +20,22 @@ Wave: TypeAlias = tuple[Execution, ...]
 _ID_BYTES = 10
 
 
+def of_one_address(spec: Spec) -> tuple[str, ...]:
+    """What is said of regions that are asked at one address: they cannot differ by their region."""
+    regions: dict[str, list[str]] = {}
+    for region in spec.regions:
+        regions.setdefault(_address(spec, region), []).append(region.id)
+    return tuple(
+        f"{' and '.join(together)} have one address: no difference between them comes from the region"
+        for together in regions.values()
+        if len(together) > 1
+    )
+
+
+def _address(spec: Spec, region: Region) -> str:
+    return spec.target.url(region.id).rstrip("/") if isinstance(spec.target, OpenaiTarget) else region.id
+
+
 class Group(NamedTuple):
     """Models that have containers in a region side by side, through these repeats.
 
@@ -60,8 +76,7 @@ class Plan:
 
     def endpoint(self, region: Region) -> str:
         """A name for where the region's calls go; regions that share an endpoint share it."""
-        target = self.spec.target
-        return target.url(region.id).rstrip("/") if isinstance(target, OpenaiTarget) else region.id
+        return _address(self.spec, region)
 
     def models(self, region: Region) -> tuple[Model, ...]:
         """The models that run in a region, in the job's order."""

@@ -75,6 +75,16 @@ class Breaker:
         return self._in_a_row >= self._rule.failures
 
 
+def why_given_up(last: Outcome, rule: BreakerRule) -> str:
+    """Why a region is given up whose last execution ended so, and what helps where that is known."""
+    why = "timed out" if isinstance(last, TimedOut) else getattr(last, "message", "")
+    if isinstance(last, Failed) and last.kind is ErrorKind.AUTH:
+        ended, remedy = "were refused for their credentials", "; renew them, then: beacon retry"
+    else:
+        ended, remedy = "failed for good by infrastructure", ""
+    return f"{rule.failures} executions in a row {ended}, the last one: {why}{remedy}"
+
+
 class Pace:
     """How many executions a region may have in flight.
 

@@ -55,7 +55,8 @@ def region(line: RegionLine, snapshot: Snapshot) -> JsonObject:
         "jobs": [job(each) for each in working],
         "reclaiming": [each.run_id for each in line.active if each.state is TicketState.RECLAIMING],
         "waiting": [
-            waiting(each, position, starts.get(each.id)) for position, each in enumerate(line.waiting, start=1)
+            waiting(each, position, starts.get(each.id), line.held.get(each.id))
+            for position, each in enumerate(line.waiting, start=1)
         ],
     }
 
@@ -78,8 +79,11 @@ def job(ticket: Ticket) -> JsonObject:
     }
 
 
-def waiting(ticket: Ticket, position: int, starts_at: float | None) -> JsonObject:
-    """Who waits: at which position, and when its turn is expected (null: nobody can say)."""
+def waiting(ticket: Ticket, position: int, starts_at: float | None, held: str | None) -> JsonObject:
+    """Who waits: at which position, and when its turn is expected (null: nobody can say).
+
+    `held` says which limit of its user holds it back by now, while others pass it; null: none.
+    """
     return {
         "position": position,
         "job_id": ticket.job_id,
@@ -91,6 +95,7 @@ def waiting(ticket: Ticket, position: int, starts_at: float | None) -> JsonObjec
         "executions": ticket.executions,
         "gpus": ticket.gpus,
         "models": list(ticket.models),
+        "held": held,
     }
 
 

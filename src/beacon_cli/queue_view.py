@@ -42,7 +42,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waiter(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that waits, at its position from 1; None: nobody can say when its turn comes."""
+    """A job that waits, at its position from 1; None: nobody can say when its turn comes.
+
+    `held` says which limit of its user holds it back.
+    """
 
     position: Count
     job_id: str
@@ -51,6 +54,7 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True):
     priority: str = ""
     expected_at: datetime | None = None
     executions: Executions = 0
+    held: str | None = None
 
 
 class Idle(msgspec.Struct, frozen=True, kw_only=True):

@@ -263,6 +263,8 @@ class RegionLine(msgspec.Struct, frozen=True, kw_only=True):
     succeeded_executions: int = 0
     failed_executions: int = 0
     services: tuple[Service, ...] = ()
+    held: dict[int, str] = {}
+    """Those of `waiting`, by number, that a limit of their user holds back by now: others pass them. Says why."""
 
     @property
     def queue_size(self) -> int:

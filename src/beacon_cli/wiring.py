@@ -304,7 +304,7 @@ def store_if_any(allowed: Settings, *, rehearsal: bool) -> Store | None:
         StoreError: it cannot be reached, or was written by a newer beacon.
     """
     in_file = rehearsal or not allowed.queue
-    if in_file and not _queue_file(allowed, rehearsal=rehearsal).exists():
+    if in_file and not _is_there(_queue_file(allowed, rehearsal=rehearsal)):
         return None
     return store(allowed, rehearsal=rehearsal)
 
@@ -320,6 +320,22 @@ def remote_status(url: str) -> Iterator[Callable[[], JsonObject]]:
 
     with afar.Server(url) as server:
         yield server.status
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; one that nobody lets us see is not just missing.
+
+    Raises:
+        StoreError: that cannot be known.
+    """
+    from beacon_cli.disk import explained
+
+    with explained(path):
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
 
 def _queue_file(allowed: Settings, *, rehearsal: bool) -> Path:

@@ -113,6 +113,19 @@ async def test_doctor_says_that_regions_share_an_address(office: Office) -> None
     assert "one address" not in alone.stdout
 
 
+async def test_the_end_of_a_run_and_its_report_say_it_too(office: Office) -> None:
+    """Whoever never asked the doctor learns it where the differences are read."""
+    said = "us and eu have one address: no difference between them comes from the region"
+    async with serving(answer()) as server:
+        both = f'{{us: "{server.url}", eu: "{server.url}/"}}'
+        ran = await office(both, "run", "--run-id", "shared")
+    report = await anyio.run_process(
+        [str(BEACON), "report", "shared", "--json"], env=office.environment, cwd=office.folder
+    )
+    assert said in " ".join(ran.stdout.split())
+    assert f"{said}." in json.loads(report.stdout)["notes"]
+
+
 async def test_doctor_names_a_key_that_is_not_set(office: Office) -> None:
     """Without the variable no run can start, and its name is said."""
     async with serving(answer()) as server:

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.support.browser import browsing, chromium
+from tests.support.queueing import request
 from tests.support.serving import Served, serving
 
 from beacon_cli.ports import Store
 from beacon_cli.queues import sqlite
+from beacon_cli.tickets import Entered, Granted
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><b>bold</b> &amp; ${x}"
 SECTIONS = "[...document.querySelectorAll('section')].map(each => each.innerText)"
@@ -94,6 +96,43 @@ def test_it_goes_along_and_a_hostile_name_stays_text(tmp_path: Path, environment
         store = sqlite.store(tmp_path / "state" / "rehearsals.db")
         try:
             asyncio.run(goes_along(served, store, tmp_path / "profile"))
+        finally:
+            store.close()
+
+
+def set_aside(store: Store, run_id: str) -> None:
+    """Three processes of a run die in `eu`, one after the other, and the fourth is refused."""
+    first = store.enter(request(run_id, "eu", holder="host:0"))
+    assert isinstance(first, Entered)
+    assert isinstance(store.claim(first.ticket, "host:0"), Granted)
+    for holder in ("host:1", "host:2", "host:3"):
+        store.enter(request(run_id, "eu", holder=holder))
+    assert store.set_aside() == {run_id: ("eu",)}
+
+
+async def names_those_set_aside(served: Served, store: Store, folder: Path) -> None:
+    """A run is set aside while the page stands open, and let in again."""
+    async with browsing(folder) as page:
+        await page.go(served.url)
+        await page.until("document.querySelectorAll('section').length === 3")
+        assert await page.evaluate("document.querySelectorAll('#aside p').length") == 0
+        set_aside(store, HOSTILE)
+        await page.until("document.querySelectorAll('#aside p').length === 1")
+        shown = await page.evaluate("document.getElementById('aside').innerText")
+        assert "set aside in EU" in shown
+        assert HOSTILE in shown
+        assert await page.evaluate("document.querySelectorAll('img, b').length") == 0
+        store.release(HOSTILE)
+        await page.until("document.querySelectorAll('#aside p').length === 0")
+        assert page.faults == []
+
+
+def test_it_names_the_runs_that_are_set_aside(tmp_path: Path, environment: dict[str, str]) -> None:
+    """A run that nobody serves any more is not just missing: who looks at the page learns of it."""
+    with serving(tmp_path, environment, "--rehearse") as served:
+        store = sqlite.store(tmp_path / "state" / "rehearsals.db", outlived=False)
+        try:
+            asyncio.run(names_those_set_aside(served, store, tmp_path / "profile"))
         finally:
             store.close()
 

@@ -162,7 +162,7 @@ async def test_a_refusal_is_an_answer(name: str) -> None:
         (301, ErrorKind.NOT_FOUND, False),
         (400, ErrorKind.BAD_REQUEST, False),
         (401, ErrorKind.AUTH, False),
-        (403, ErrorKind.AUTH, False),
+        (403, ErrorKind.BAD_REQUEST, False),
         (404, ErrorKind.NOT_FOUND, False),
         (408, ErrorKind.TIMEOUT, True),
         (409, ErrorKind.PLATFORM, True),

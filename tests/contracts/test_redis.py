@@ -379,8 +379,12 @@ class TestAccess:
         with Server(tmp_path / "redis", *FLEETING, *files, tls=True) as server:
             with closing(redis.store(f"{server.url}?ssl_ca_certs={tmp_path}/ca.pem")) as store:
                 assert isinstance(store.enter(request("a")), Entered)
-            with pytest.raises(StoreError, match="CERTIFICATE_VERIFY_FAILED"):
+            with pytest.raises(StoreError, match=r"nobody here vouches for.* Add \?ssl_ca_certs="):
                 redis.store(server.url)
+            with pytest.raises(StoreError, match="for another name than BEACON_QUEUE gives"):
+                redis.store(f"{server.url.replace('127.0.0.1', 'localhost')}?ssl_ca_certs={tmp_path}/ca.pem")
+            with closing(redis.store(f"{server.url}?ssl_cert_reqs=none")) as store:
+                assert any("is not asked for its certificate" in each for each in store.warnings)
 
     def test_the_servers_clock_is_the_queues(self, shared: Server) -> None:
         """Without a clock of a test the times are those of the server."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from tests.support.redis import Server, queue_name
 from beacon_cli.errors import QueueError
 from beacon_cli.ports import Store
 from beacon_cli.queues import memory, redis, sqlite
+from beacon_cli.queues.tables import KEPT_FAILURES
 from beacon_cli.tickets import (
     Caps,
     Entered,
@@ -333,6 +335,17 @@ class TestUsers:
         assert [each.passed for each in store.log() if each.kind is LogKind.GRANTED] == [(), (second,)]
         assert store.leave(first, token, part(), {})
 
+    @pytest.mark.parametrize("caps", [Caps(jobs_running=1), Caps(executions_per_hour=30)])
+    def test_the_whole_queue_says_whom_a_limit_holds_back(self, given: Given, caps: Caps) -> None:
+        """A snapshot names who is passed for a limit of its user and why, as a claim does, and nobody else."""
+        store, _ = given
+        store.agree(caps)
+        turn(store, "a", "us")
+        second = enter(store, "b", "eu")
+        enter(store, "c", "eu", user="ben")
+        held = {name: line.held for name, line in store.snapshot().regions.items()}
+        assert held == {"us": {}, "eu": {second: waiting(store, second, "b").reason}}
+
     def test_a_job_runs_once_however_many_regions_it_has(self, given: Given) -> None:
         """A run that has its turn in one region is not held back in another by its own user's limit."""
         store, _ = given
@@ -354,6 +367,25 @@ class TestUsers:
             store.renew("host:b")
         assert granted(store, second, "b")
         assert isinstance(store.enter(request("c", executions=31)), Refused)
+
+
+def fail(store: Store, run: str, count: int, region: str = "us") -> None:
+    """A turn in which so many executions fail for good, one a second."""
+    failures = tuple(
+        FailedExecution(
+            run_id=run,
+            execution=f"e{at}",
+            region=region,
+            model="m1",
+            question="q",
+            kind="model",
+            message='no "execution": here',
+            at=float(at),
+        )
+        for at in range(count)
+    )
+    ticket, token = turn(store, run, region)
+    assert store.leave(ticket, token, part(HowEnded.FAILED, failed=count, failures=failures), {})
 
 
 class TestLeases:
@@ -655,6 +687,39 @@ class TestCancelling:
             "what the run left behind has to end first", (ticket,)
         )
 
+    def test_a_waiting_holder_that_sleeps_is_told_on_waking(self, given: Given) -> None:
+        """However long it slept, and though it renews before it claims; who resumes the run has a new place."""
+        store, hands = given
+        ticket = enter(store, "a")
+        assert store.cancel("a", None, "ben") == ("us",)
+        store.renew("host:a")
+        hands.pass_by(6 * 86_400)
+        enter(store, "b")
+        assert store.enter(request("a")) == Entered(ticket)
+        assert store.claim(ticket, "host:a") == Unknown("ben")
+        assert store.claim(ticket, "host:a") == Unknown()
+        ticket = enter(store, "a")
+        store.cancel("a", None, "ben")
+        resumed = enter(store, "a", holder="host:a2")
+        assert resumed != ticket
+        assert store.claim(ticket, "host:a") == Unknown()
+
+    def test_who_is_cancelled_counts_no_more(self, given: Given) -> None:
+        """Neither as a job of its user, nor as one for whom caps have to stay; a week later it is gone."""
+        store, hands = given
+        store.agree(Caps(jobs_waiting=1))
+        enter(store, "a")
+        assert isinstance(store.enter(request("b")), NotYet)
+        store.cancel("a", None, "ben")
+        ticket = enter(store, "b")
+        assert store.leave(ticket, 0, NOTHING, {})
+        store.set_caps(Caps(jobs_waiting=2))
+        enter(store, "a")
+        store.cancel("a", None, "ben")
+        hands.pass_by(7 * 86_400 + 1)
+        store.renew("host:b")
+        assert [each.kind for each in store.log()][-2:] == [LogKind.CANCELLED, LogKind.EXPIRED]
+
     def test_there_is_nothing_to_cancel(self, given: Given) -> None:
         """A run that is not in the queue has no ticket to cancel."""
         store, _ = given
@@ -708,6 +773,25 @@ class TestRemembering:
         ticket, token = turn(store, "a")
         assert store.leave(ticket, token, part(), {})
         assert store.failures() == ()
+
+    def test_the_newest_failures_are_kept_by_whole_parts(self, given: Given) -> None:
+        """Beyond the most that are kept, the part that was told longest ago is forgotten, with all of its own."""
+        store, _ = given
+        for run, count in [("a", 10), ("b", KEPT_FAILURES - 30), ("a", 11), ("c", 20)]:
+            fail(store, run, count)
+        assert Counter(each.run_id for each in store.failures()) == {"a": 11, "c": 20}
+        fail(store, "d", KEPT_FAILURES + 5)
+        found = store.failures()
+        assert Counter(each.run_id for each in found) == {"d": KEPT_FAILURES}
+        assert (found[0].at, found[-1].at) == (5.0, KEPT_FAILURES + 4.0)
+
+    def test_a_run_reads_its_own_failures_alone(self, given: Given) -> None:
+        """Of one run in one region, without those of others."""
+        store, _ = given
+        for run, region in [("a", "us"), ("a", "eu"), ("b", "us")]:
+            fail(store, run, 1, region)
+        assert [(each.run_id, each.region) for each in store.failures("a", "eu")] == [("a", "eu")]
+        assert store.failures("b", "eu") == ()
 
     def test_failures_are_kept_word_for_word(self, given: Given) -> None:
         """What a model said of its failure, lone surrogates and controls included, does not stop a turn's end."""

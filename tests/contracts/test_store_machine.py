@@ -280,7 +280,7 @@ def _from_zero(value: Any, base: int) -> Any:
         case int():
             return value - base if value > base else value
         case dict():
-            return {key: _from_zero(each, base) for key, each in value.items()}
+            return {_from_zero(key, base): _from_zero(each, base) for key, each in value.items()}
     return [_from_zero(each, base) for each in value]
 
 

@@ -114,6 +114,23 @@ def test_what_cannot_succeed_is_tried_once() -> None:
     assert told.of(ev.RegionGivenUp) == []
 
 
+def test_credentials_that_are_refused_stop_the_region() -> None:
+    """A key that expires in mid-run is refused for good: its region ends soon, and says what makes it go on."""
+    expired = Failed(kind=ErrorKind.AUTH, message="401", transient=False)
+
+    def script(execution: Execution, number: int) -> Outcome:
+        return expired if execution.order >= 6 else answers(execution, number)
+
+    job = spec(regions=(US,), limits=Limits(per_region=1), breaker=BreakerRule(failures=3))
+    executor = Scripted(script)
+    told = run(job, executor, backend=virtual.asyncio)
+    assert len(executor.began) == 9
+    (given_up,) = told.of(ev.RegionGivenUp)
+    said = "3 executions in a row were refused for their credentials, the last one: 401"
+    assert given_up.reason == f"{said}; renew them, then: beacon retry"
+    assert (told.standings.total("succeeded"), told.standings.total("failed")) == (6, 3)
+
+
 def test_a_retry_gives_its_slot_back_and_keeps_its_place() -> None:
     """With one slot, a failed execution lets the next one in while it waits and goes before those after it."""
 

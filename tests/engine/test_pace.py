@@ -172,6 +172,30 @@ def test_regions_behind_one_endpoint_share_its_rate(backend: virtual.Backend) ->
 
 
 @BACKENDS
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(("rate", "most"), [(6, 2), (6, 4), (20, 4), (20, 8)])
+def test_a_turn_that_passed_while_others_had_every_place_is_taken_anew(
+    backend: virtual.Backend, rate: int, most: int, *, shared: bool
+) -> None:
+    """In no minute an endpoint gets more than its rate, though slow answers elsewhere hold every place."""
+    urls = {"us": "https://a.example/v1", "eu": "https://a.example/v1" if shared else "https://b.example/v1"}
+    job = endpoint_job(
+        regions=(US, EU),
+        questions=40,
+        target=OpenaiTarget(base_url=urls, rate=Rate(requests_per_minute=rate)),
+        limits=Limits(concurrency=most, per_region=8),
+    )
+    executor = Scripted(seconds=lambda execution: 65.0 if execution.region.id == "us" else 0.1)
+    told = run(job, executor, backend=backend)
+    assert told.standings.total("succeeded") == 80
+    asked: dict[str, list[float]] = {}
+    for at, execution, _ in executor.began:
+        asked.setdefault(urls[execution.region.id], []).append(at)
+    for times in asked.values():
+        assert max(sum(at <= other < at + 60 for other in times) for at in times) <= rate + 1
+
+
+@BACKENDS
 def test_tokens_are_counted_as_they_were_used(backend: virtual.Backend) -> None:
     """At 600 tokens a minute, answers of 10 tokens come once a second: what was reported corrects the estimate."""
     usage = {"usage": {"total_tokens": 10}}

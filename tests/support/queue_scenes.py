@@ -46,6 +46,19 @@ def busy(run: str = "second", **names: object) -> tuple[Store, Hands]:
     return store, hands
 
 
+def limited() -> Store:
+    """A user may have one job running: it works in `us`; in `eu` another of hers waits, and one of another's."""
+    hands = Hands()
+    store: Store = memory.store(hands, hands.wall)
+    store.agree(Caps(jobs_running=1))
+    ticket, token = turn(store, "done", "eu")
+    store.leave(ticket, token, part(seconds=60.0), {})
+    turn(store, "a", "us")
+    store.enter(request("b", "eu"))
+    store.enter(request("c", "eu", user="ben"))
+    return store
+
+
 def record(store: Store) -> JsonObject:
     """The status, with the three regions of the default configuration."""
     return queue_form.to_record(store.snapshot(), ["us", "eu", "asia"], {"bad": ("us", "eu")})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import pytest
 from tests.support.queueing import Hands, request
 
-from beacon_cli.errors import UsageError
+from beacon_cli import wiring
+from beacon_cli.errors import StoreError, UsageError
 from beacon_cli.operations import queue_acts
 from beacon_cli.queues import sqlite
 from beacon_cli.queues.clocks import ticking
+from beacon_cli.runs import Runs
+from beacon_cli.settings import Settings
 from beacon_cli.tickets import Entered
 
 
@@ -60,3 +64,25 @@ def test_a_dead_turn_does_not_stop_as_by_ctrl_c(home: Path, capsys: pytest.Captu
         assert store.reclaim(entered.ticket, "host:mender")
     queue_acts.cancel("dead", region="", rehearsal=False)
     assert "run dead in us: its process is gone, and its calls are being ended" in capsys.readouterr().out
+
+
+def test_a_run_without_a_ticket_is_stopped_where_it_runs(home: Path) -> None:
+    """It takes none, or waits for one: the process that writes its folder is named, and what ends it in order."""
+    run = Runs(home).create("r1", b"")
+    with run.writing(), pytest.raises(UsageError, match=rf"or from here:  kill -INT {os.getpid()}$"):
+        queue_acts.cancel("r1", region="", rehearsal=False)
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+def test_a_queue_that_nobody_lets_us_see_is_no_empty_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    """A home of somebody else's, or a disk that fails: one line about the file, and no fault of beacon's."""
+
+    def refused(_: Path, **__: object) -> None:
+        raise error
+
+    settings = Settings(home=home)
+    monkeypatch.setattr(Path, "stat", refused)
+    with pytest.raises(StoreError, match=rf"(?i)queue\.db: {error.strerror}"):
+        wiring.store_if_any(settings, rehearsal=False)

@@ -46,7 +46,13 @@ def status(view: Status, width: int) -> RenderableType:
             for region in regions
             if (more := region.queue_size - len(region.waiting[:_MOST_WAITING])) > 0
         ]
-    notes = [*_quiet(view), *_idle(regions, view.at), *_reclaiming(regions), *_set_aside(view.set_aside)]
+    notes = [
+        *_quiet(view),
+        *_held(regions),
+        *_idle(regions, view.at),
+        *_reclaiming(regions),
+        *_set_aside(view.set_aside),
+    ]
     return Group(*parts, *([Text("")] if notes else []), *notes)
 
 
@@ -171,6 +177,8 @@ def _working_cells(region: RegionStatus, job: Job, now: datetime | None) -> dict
 def _waiting_cells(region: RegionStatus, each: Waiter, now: datetime | None) -> dict[str, Text]:
     left = seconds_since(now, each.expected_at)
     starts = "not known" if left is None else f"in about {clock(left)}" if left > 0 else "now"
+    if each.held:
+        starts = "held back"
     return {
         "region": name(region.region.lower(), STRONG, cells=_REGION),
         "place": Text(f"{each.position:,}"),
@@ -178,7 +186,7 @@ def _waiting_cells(region: RegionStatus, each: Waiter, now: datetime | None) -> 
         "job": cell(each.job_id, cells=24),
         "user": cell(each.user, cells=12),
         "priority": cell(each.priority, ODD if each.priority not in {"", "normal"} else PLAIN, cells=8),
-        "starts": Text(starts, FAINT if left is None else PLAIN),
+        "starts": Text(starts, ODD if each.held else FAINT if left is None else PLAIN),
         "executions": number(each.executions),
     }
 
@@ -213,6 +221,13 @@ def _quiet(view: Status) -> Iterable[Text]:
             " live; if none does: beacon queue begin",
             overflow="fold",
         )
+
+
+def _held(regions: Iterable[RegionStatus]) -> Iterable[Text]:
+    """The limits that hold jobs back, each once, as far as such jobs are shown."""
+    reasons = (each.held for region in regions for each in region.waiting[:_MOST_WAITING] if each.held)
+    for reason in dict.fromkeys(reasons):
+        yield Text.assemble(("held back  ", ODD), excerpt(reason, 160), overflow="fold")
 
 
 def _idle(regions: Iterable[RegionStatus], now: datetime | None) -> Iterable[Text]:

@@ -13,6 +13,7 @@ from beacon_cli.counts import CellStanding, FailureStanding, RegionStanding, Reg
 from beacon_cli.display.columns import NONE, cell, name, number, paragraph, table, that_fit
 from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRONG
 from beacon_cli.display.words import clock, count, precise
+from beacon_cli.plan import of_one_address
 from beacon_cli.results import Standings
 
 if TYPE_CHECKING:  # only the end of a run needs it
@@ -54,6 +55,9 @@ def summary(
     off = standings.run.spec.regions_off if standings.run else ()
     if off:
         parts += [blank, _switched_off(off)]
+    shared = of_one_address(standings.run.spec) if standings.run else ()
+    if shared:
+        parts += [blank, *(paragraph(each, ODD) for each in shared)]
     recovered = _recovered(standings)
     if recovered is not None:
         parts += [blank, recovered]

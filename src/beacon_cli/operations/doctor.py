@@ -34,7 +34,7 @@ from beacon_cli.model import (
 )
 from beacon_cli.names import suggestion
 from beacon_cli.operations import bare_jobs, taking_turns
-from beacon_cli.plan import Plan
+from beacon_cli.plan import Plan, of_one_address
 from beacon_cli.ports import Containers, Endpoints, Executor, Version
 from beacon_cli.runs import Runs, RunState
 from beacon_cli.settings import Settings
@@ -282,15 +282,10 @@ async def _endpoint(plan: Plan, region: Region, endpoints: Endpoints) -> Finding
 
 
 def _shared(plan: Plan) -> Iterator[Finding]:
-    """Regions that are asked at one address: what differs between them differs for another reason."""
-    regions: dict[str, list[str]] = {}
-    for region in plan.regions:
-        regions.setdefault(plan.endpoint(region), []).append(region.id)
-    for together in regions.values():
-        if len(together) > 1:
-            said = f"{' and '.join(together)} have one address: no difference between them comes from the region"
-            remedy = "give each region's own in  executor.openai.base_url"
-            yield Finding(about="regions", grade=Grade.LOOK, said=said, remedy=remedy)
+    """Regions that are asked at one address."""
+    for said in of_one_address(plan.spec):
+        remedy = "give each region's own in  executor.openai.base_url"
+        yield Finding(about="regions", grade=Grade.LOOK, said=said, remedy=remedy)
 
 
 def _asked_for(spec: Spec, model: Model) -> str:

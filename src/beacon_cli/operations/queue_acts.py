@@ -180,19 +180,21 @@ def _not_there(run: str, settings: Settings, *, rehearsal: bool, region: str = "
     if _is_queued(run, settings, rehearsal=not rehearsal):
         return f"{said}: it is in the other; {'leave out' if rehearsal else 'add'} --rehearsal"
     try:
-        summary = Runs(settings.home).find(run).summary()
+        folder = Runs(settings.home).find(run)
+        summary, writer = folder.summary(), folder.writer
     except UsageError:
         return f"{said}; `beacon queue-status` shows who is"
-    return f"{said}{_by_its_folder(summary, rehearsal=rehearsal)}"
+    return f"{said}{_by_its_folder(summary, writer, rehearsal=rehearsal)}"
 
 
-def _by_its_folder(summary: Summary, *, rehearsal: bool) -> str:
+def _by_its_folder(summary: Summary, writer: int | None, *, rehearsal: bool) -> str:
     if summary.state is RunState.FINISHED:
         return ": it is finished"
     if summary.rehearsal and not rehearsal:
         return ": it is a rehearsal, whose queue is another; add --rehearsal"
     if summary.state is RunState.RUNNING:
-        return ": it works without a turn; stop it with Ctrl-C where it runs"
+        from_here = "" if writer is None else f", or from here:  kill -INT {writer}"
+        return f": it works without a turn, or waits for a ticket; stop it with Ctrl-C where it runs{from_here}"
     if summary.open_calls:
         return f", and no process carries it out; end its calls:  beacon reap {summary.run_id}"
     return f": it was interrupted; go on:  beacon resume {summary.run_id}"

@@ -26,6 +26,7 @@ from beacon_cli.model import Measure
 from beacon_cli.operations import noting
 from beacon_cli.operations.collecting import collect, is_path
 from beacon_cli.operations.exporting import check_free
+from beacon_cli.plan import of_one_address
 from beacon_cli.report import gates
 from beacon_cli.report.frame import Frame, Source
 from beacon_cli.rows import Status
@@ -102,7 +103,7 @@ def judged(collection: Collection, settings: Settings, name: str) -> Findings:
         recompute=f"beacon report {_quoted(name)}",
         interrupted=interrupted.seen,
         spec=collection.spec,
-        notes=_own_patterns(settings),
+        notes=(*_one_address(collection), *_own_patterns(settings)),
     )
     return judging.findings(answers, plan, material)
 
@@ -138,6 +139,11 @@ def _shared_design(both: Sequence[Collection]) -> Design:
         registered=one.registered and other.registered and one.hash == other.hash,
         question=asked_of_runs(Measure(one.primary)),
     )
+
+
+def _one_address(collection: Collection) -> tuple[str, ...]:
+    """What is said of a run's regions that were asked at one address."""
+    return () if collection.spec is None else tuple(f"{said}." for said in of_one_address(collection.spec))
 
 
 def _own_patterns(settings: Settings) -> tuple[str, ...]:

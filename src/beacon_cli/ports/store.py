@@ -119,6 +119,8 @@ class Store(Protocol):
         """Ask a run to end in a region or in all; gives the regions in which it had a ticket.
 
         A ticket that waits is never granted any more; its holder is told at the next claim, a lease's at renewal.
+        Its holder may be asleep: a ticket that waited is there for a week, without counting as one that waits, and
+        whoever resumes the run gets another.
         """
 
     def pause(self, region: str, *, paused: bool) -> None:
@@ -146,8 +148,11 @@ class Store(Protocol):
     def release(self, run_id: str) -> bool:
         """Forget the holders that a run has lost. False: it had lost none."""
 
-    def failures(self) -> tuple[FailedExecution, ...]:
-        """The executions that failed for good and have not been asked again with success, the oldest first."""
+    def failures(self, run_id: str = "", region: str = "") -> tuple[FailedExecution, ...]:
+        """The executions that failed for good and have not been asked again with success, the oldest first.
+
+        Those of this run in this region, or of all. Of very many, those are forgotten that were told longest ago.
+        """
 
     def set_aside(self) -> dict[str, tuple[str, ...]]:
         """The runs that are refused for the holders they have lost, each with its regions."""

@@ -42,6 +42,15 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _OUR_OWN = "BEACON "
 """What the errors begin with that our scripts answer."""
 
+_CERTIFICATES = (
+    ("certificate is not valid for", "has a certificate for another name than BEACON_QUEUE gives"),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "has a certificate that nobody here vouches for: is its authority yours? Add ?ssl_ca_certs=/path/ca.pem",
+    ),
+)
+"""What a connection's failure says of the server's certificate, by a part of its text; the first that fits."""
+
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (theirs.AuthenticationError, "refuses the user or the password that BEACON_QUEUE gives"),
     (theirs.NoPermissionError, "does not let this user do what the queue needs (docs/queue.md says what)"),
@@ -179,6 +188,8 @@ class Link:
     def _doubts(self) -> Iterator[str]:
         if not self._client.info("persistence").get("aof_enabled") and self._saves() == "":
             yield f"queue {self._place} keeps nothing on disk: a restart empties it; set appendonly to yes"
+        if self._place.startswith("rediss://") and self._pool.connection_kwargs.get("ssl_cert_reqs") == "none":
+            yield f"queue {self._place} is not asked for its certificate: anybody in between may read the password"
         host = self._pool.connection_kwargs.get("host", "localhost")
         if self._place.startswith("redis://") and host not in _LOOPBACK:
             yield f"queue {self._place} is reached without TLS, its password too: use rediss://"
@@ -197,6 +208,10 @@ def _reason(error: Exception) -> str:
         return printable(said.removeprefix(_OUR_OWN), most=300)
     if said.startswith("WRONGTYPE"):
         return "holds other data under the queue's names: use another database, as /1, or another Redis"
+    if isinstance(error, theirs.ConnectionError):
+        for part, reason in _CERTIFICATES:
+            if part in said:
+                return f"{reason} ({_shown(error)})"
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return f"{reason} ({_shown(error)})"

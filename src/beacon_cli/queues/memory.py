@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -137,12 +137,18 @@ class _MemoryTables:
         if not holders:
             del self._lost[run_id, region]
 
-    def failures(self) -> list[FailedExecution]:
-        every = (each for part in self._failures.values() for each in part)
+    def failures(self, run_id: str = "", region: str = "") -> list[FailedExecution]:
+        parts = [self._failures.get((run_id, region), ())] if run_id else self._failures.values()
+        every = (each for part in parts for each in part)
         return sorted(every, key=lambda each: (each.at, each.execution, each.run_id, each.region))
 
-    def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
-        self._failures[run_id, region] = tuple(failures)
+    def put_failures(self, run_id: str, region: str, failures: Sequence[FailedExecution]) -> None:
+        self._failures.pop((run_id, region), None)
+        if failures:
+            self._failures[run_id, region] = tuple(failures)
+
+    def failed_parts(self) -> list[tuple[str, str, int]]:
+        return [(run_id, region, len(part)) for (run_id, region), part in self._failures.items()]
 
     def asked(self, user: str, since: float) -> int:
         return sum(count for name, at, count in self._asked if name == user and at >= since)

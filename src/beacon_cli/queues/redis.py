@@ -25,7 +25,7 @@ from beacon_cli.names import quoted
 from beacon_cli.priming import prime
 from beacon_cli.queues import logbook, usage
 from beacon_cli.queues.link import PATIENCE, Link, Script
-from beacon_cli.queues.tables import KEPT_SERVICES, Tally
+from beacon_cli.queues.tables import KEPT_FAILURES, KEPT_SERVICES, Tally
 from beacon_cli.tickets import (
     POISON,
     STEPS,
@@ -92,7 +92,8 @@ def _source(log_kept: int) -> str:
     steps = ", ".join(f"{priority} = {step}" for priority, step in STEPS.items())
     shared = (
         f"local POISON, KEPT_SERVICES, HOUR, FORM = {POISON}, {KEPT_SERVICES}, {usage.HOUR:.0f}, {FORM}",
-        f"local QUIET, KEPT_LOG = {granting.QUIET}, {log_kept}",
+        f"local QUIET, KEPT_LOG, KEPT_FAILURES = {granting.QUIET}, {log_kept}, {KEPT_FAILURES}",
+        f"local CANCELLED = {granting.CANCELLED:.0f}",
         f"local STEPS = {{ {steps} }}",
         f"local DEFAULT_CAPS = [[{msgspec.json.encode(Caps()).decode()}]]",
     )
@@ -125,8 +126,11 @@ class _Rest(msgspec.Struct, frozen=True):
 prime(_Rest)
 
 
-def _snapshot(answer: list[bytes]) -> Snapshot:
-    """What the script gives: the rest, then by turns a region (empty: active tickets) and records."""
+def _snapshot(answer: list[bytes], asked: Callable[[Collection[str]], dict[str, int]]) -> Snapshot:
+    """What the script gives: the rest, then by turns a region (empty: active tickets) and records.
+
+    `asked` says how many executions each of these users was granted in the last hour, where a cap is set on them.
+    """
     rest = msgspec.json.decode(answer[0], type=_Rest)
     expires = rest.expires()
     texts: dict[str, list[bytes]] = {}
@@ -140,11 +144,14 @@ def _snapshot(answer: list[bytes]) -> Snapshot:
     active = tickets.pop("", [])
     names = {*rest.tallies, *tickets} | {each.region for each in active} | {each.region for each in rest.warm}
     waiting = {name: tuple(each for each in tickets.get(name, ()) if each.expires >= rest.now) for name in names}
+    users = {each.user for tickets_here in waiting.values() for each in tickets_here}
+    granted = asked(users) if users and rest.caps.executions_per_hour is not None else {}
     lines = {
         name: RegionLine(
             region=name,
             active=tuple(each for each in active if each.region == name),
             waiting=waiting[name],
+            held=usage.all_held(rest.caps, waiting[name], active, lambda user: granted.get(user, 0)),
             more=rest.waits.get(name, len(waiting[name])) - len(waiting[name]),
             warm=tuple(each for each in rest.warm if each.region == name),
             **msgspec.structs.asdict(rest.tallies.get(name, Tally())),
@@ -269,9 +276,11 @@ class RedisStore:
 
     def leave(self, ticket: int, token: int, part: Part, warm: Mapping[str, int]) -> bool:
         """See `ports.Store.leave`."""
+        kept = part.failures[-KEPT_FAILURES:]
         said = {
             "ticket": ticket,
             "token": token,
+            "failures": len(kept),
             "how": part.how,
             "succeeded": part.succeeded,
             "failed": part.failed,
@@ -279,7 +288,7 @@ class RedisStore:
         }
         service = msgspec.json.encode(Service(part.succeeded + part.failed, part.seconds))
         # What a model said may hold lone surrogates, which json alone can write.
-        failures = json.dumps(msgspec.to_builtins(part.failures)).encode()
+        failures = json.dumps(msgspec.to_builtins(kept)).encode()
         return self._ask(bool, "leave", said, service, failures)
 
     def abandon(self, ticket: int, token: int) -> bool:
@@ -312,9 +321,9 @@ class RedisStore:
         """See `ports.Store.release`."""
         return self._ask(bool, "release", {"run_id": run_id})
 
-    def failures(self) -> tuple[FailedExecution, ...]:
+    def failures(self, run_id: str = "", region: str = "") -> tuple[FailedExecution, ...]:
         """See `ports.Store.failures`."""
-        told = self._call("failures")
+        told = self._call("failures", {"run_id": run_id, "region": region})
         with self._link.explained():
             parts = msgspec.convert(json.loads(told), list[list[FailedExecution]])
         every = (each for part in parts for each in part)
@@ -331,7 +340,7 @@ class RedisStore:
         """See `ports.Store.snapshot`."""
         answer = self._call("snapshot", {} if most is None else {"most": most})
         with self._link.explained():
-            return _snapshot(answer)
+            return _snapshot(answer, self._granted)
 
     def log(self, since: int = 0) -> Iterable[LogEntry]:
         """See `ports.Store.log`."""
@@ -344,6 +353,11 @@ class RedisStore:
             numbers = range(max(since, forgotten) + 1, max(since, forgotten) + 1 + len(entries))
             if all(each.seq == number for each, number in zip(entries, numbers, strict=True)):
                 return entries  # else the log lost its beginning while it was read
+
+    def _granted(self, users: Collection[str]) -> dict[str, int]:
+        """How many executions these users' turns were granted in the last hour."""
+        named = list(users)
+        return dict(zip(named, self._ask(list[int], "granted", {"users": named}), strict=True))
 
     def _ask(self, kind: type[T], operation: str, arguments: Any = None, *kept: bytes) -> T:
         answer = self._call(operation, arguments, *kept)

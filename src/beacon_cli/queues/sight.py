@@ -45,18 +45,22 @@ def snapshot(tables: Tables, *, now: float, at: float, most: int | None) -> Snap
     active, warm = tables.active(), tables.warm()
     names = {*tables.tallied(), *tables.waited_in()}
     names |= {each.region for each in active} | {each.region for each in warm}
+    kept = caps(tables)
+    waiting = {
+        name: tuple(islice((each for each in tables.waiting(name) if each.expires >= now), most)) for name in names
+    }
     lines = {
         name: _line(
             tables,
             name,
             active=tuple(each for each in active if each.region == name),
-            waiting=tuple(islice((each for each in tables.waiting(name) if each.expires >= now), most)),
+            waiting=waiting[name],
+            held=usage.all_held(kept, waiting[name], active, lambda user: tables.asked(user, now - usage.HOUR)),
             waits=None if most is None else tables.waits(name, now),
             warm=tuple(each for each in warm if each.region == name),
         )
         for name in sorted(names)
     }
-    kept = caps(tables)
     quiet = granting.quiet_left(kept, tables.emptied(), now)
     return Snapshot(at=at, now=now, caps=kept, regions=lines, quiet=quiet)
 
@@ -67,9 +71,10 @@ def _line(
     *,
     active: tuple[Ticket, ...],
     waiting: tuple[Ticket, ...],
+    held: dict[int, str],
     waits: int | None,
     warm: tuple[Warm, ...],
 ) -> RegionLine:
     more = 0 if waits is None else waits - len(waiting)
     tally = msgspec.structs.asdict(tables.tally(name))
-    return RegionLine(region=name, active=active, waiting=waiting, more=more, warm=warm, **tally)
+    return RegionLine(region=name, active=active, waiting=waiting, held=held, more=more, warm=warm, **tally)

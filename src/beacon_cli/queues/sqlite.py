@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ _REMEDIES = (
     ("SQLITE_FULL", ": no space left on device; free some space"),
     ("SQLITE_IOERR", ": no more room for it, or a disk that fails"),
     ("SQLITE_READONLY", ": make it writable, or set BEACON_HOME to a folder that is"),
+    ("SQLITE_CANTOPEN", ": only whoever made it may read it; set BEACON_HOME to a folder of your own"),
     ("SQLITE_BUSY", _HELD),
     ("SQLITE_CORRUPT", ": when nothing runs it may be deleted; then: beacon queue begin"),
     ("SQLITE_NOTADB", ": when nothing runs it may be deleted; then: beacon queue begin"),
@@ -275,16 +276,22 @@ class _SqliteTables:
         rows = ((run_id, region, holder) for holder in holders)
         self._base.executemany("INSERT INTO lost VALUES (?, ?, ?)", rows)
 
-    def failures(self) -> list[FailedExecution]:
-        rows = self._base.execute("SELECT record FROM failures ORDER BY at, execution, run_id, region")
+    def failures(self, run_id: str = "", region: str = "") -> list[FailedExecution]:
+        one = "WHERE run_id = ? AND region = ? " if run_id else ""
+        query = f"SELECT record FROM failures {one}ORDER BY at, execution, run_id, region"  # noqa: S608 - our own words
+        rows = self._base.execute(query, (run_id, region) if run_id else ())
         return [msgspec.convert(json.loads(row[0]), FailedExecution) for row in rows]
 
-    def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
+    def put_failures(self, run_id: str, region: str, failures: Sequence[FailedExecution]) -> None:
         self._base.execute("DELETE FROM failures WHERE run_id = ? AND region = ?", (run_id, region))
         # What a model said may hold lone surrogates, which json alone can write.
         told = ((each, json.dumps(msgspec.structs.asdict(each))) for each in failures)
         rows = ((run_id, region, each.execution, each.at, record) for each, record in told)
         self._base.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", rows)
+
+    def failed_parts(self) -> list[tuple[str, str, int]]:
+        query = "SELECT run_id, region, count(*) FROM failures GROUP BY run_id, region ORDER BY max(rowid)"
+        return [(run_id, region, int(count)) for run_id, region, count in self._base.execute(query)]
 
     def asked(self, user: str, since: float) -> int:
         query = "SELECT coalesce(sum(executions), 0) FROM asked WHERE user = ? AND at >= ?"

@@ -14,7 +14,7 @@ import msgspec
 from beacon_cli import granting
 from beacon_cli.errors import QueueError
 from beacon_cli.queues import logbook, sight, usage
-from beacon_cli.queues.tables import Tables
+from beacon_cli.queues.tables import KEPT_FAILURES, Tables, forget_failures
 from beacon_cli.tickets import (
     POISON,
     Answer,
@@ -86,6 +86,8 @@ class TabledStore:
         """See `ports.Store.set_caps`."""
         with self._tables.transaction():
             self._sweep()
+            for each in filter(granting.is_cancelled, self._tables.tickets()):
+                self._remove(each, LogKind.LEFT, {}, detail="cancelled")
             count = len(self._tables.tickets())
             if not count:
                 self._set_caps(caps)
@@ -100,6 +102,9 @@ class TabledStore:
             mine = next(iter(self._tables.tickets(run_id=request.run_id, region=request.region)), None)
             if mine is not None and mine.holder == request.holder and mine.state is not TicketState.RECLAIMING:
                 return Entered(mine.id, mine.token)
+            if mine is not None and granting.is_cancelled(mine):
+                self._remove(mine, LogKind.LEFT, {}, detail="cancelled")
+                mine = None
             self._found_alive(request)
             if mine is not None and mine.cancelled_by and mine.worker == request.holder:
                 return Refused(f"cancelled by {mine.cancelled_by}")  # it slept through that, and is no resumed run
@@ -145,7 +150,7 @@ class TabledStore:
             expires = self._clock() + self._caps().lease_seconds
             mine = self._tables.tickets(holder=holder)
             for each in mine:
-                self._put(each, expires=expires)
+                self._put(each, expires=max(expires, each.expires) if granting.is_cancelled(each) else expires)
             return tuple(granting.order(each) for each in mine)
 
     def hold(self, ticket: int, token: int, pools: Mapping[str, int]) -> bool:
@@ -210,8 +215,11 @@ class TabledStore:
         """See `ports.Store.cancel`."""
         with self._tables.transaction():
             found = [each for each in self._tables.tickets(run_id=run_id) if region in {None, each.region}]
+            until = self._clock() + granting.CANCELLED
             for each in found:
-                self._log.tell_of(LogKind.CANCELLED, self._put(each, cancelled_by=by), detail=by)
+                expires = each.expires if each.is_active else until
+                cancelled = self._put(each, cancelled_by=by, expires=expires)
+                self._log.tell_of(LogKind.CANCELLED, cancelled, detail=by)
             return tuple(sorted(each.region for each in found))
 
     def pause(self, region: str, *, paused: bool) -> None:
@@ -262,10 +270,10 @@ class TabledStore:
                 self._log.tell(LogKind.RELEASED, run_id=run_id)
             return bool(regions)
 
-    def failures(self) -> tuple[FailedExecution, ...]:
+    def failures(self, run_id: str = "", region: str = "") -> tuple[FailedExecution, ...]:
         """See `ports.Store.failures`."""
         with self._tables.transaction(writes=False):
-            return tuple(self._tables.failures())
+            return tuple(self._tables.failures(run_id, region))
 
     def set_aside(self) -> dict[str, tuple[str, ...]]:
         """See `ports.Store.set_aside`."""
@@ -364,7 +372,9 @@ class TabledStore:
 
     def _count(self, mine: Ticket, part: Part) -> None:
         self._tables.put_tally(mine.region, self._tables.tally(mine.region).counting(part))
-        self._tables.put_failures(mine.run_id, mine.region, part.failures)
+        self._tables.put_failures(mine.run_id, mine.region, part.failures[-KEPT_FAILURES:])
+        if part.failures:
+            forget_failures(self._tables)
         self._tables.set_lost(mine.run_id, mine.region, ())
 
     def _lost(self, run_id: str, region: str) -> tuple[str, ...]:

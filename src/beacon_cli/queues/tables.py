@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -13,6 +13,9 @@ from beacon_cli.tickets import Caps, FailedExecution, HowEnded, LogEntry, Part, 
 
 KEPT_SERVICES = 100
 """How many turns of the past each region remembers."""
+
+KEPT_FAILURES = 10_000
+"""So many executions that failed for good are listed at most."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,11 +129,14 @@ class Tables(Protocol):
     def set_lost(self, run_id: str, region: str, holders: Sequence[str]) -> None:
         """Those that it has lost by now."""
 
-    def failures(self) -> list[FailedExecution]:
-        """The executions that failed for good, by time, id, run and region."""
+    def failures(self, run_id: str = "", region: str = "") -> list[FailedExecution]:
+        """The executions that failed for good, of this run in this region or all; by time, id, run and region."""
 
-    def put_failures(self, run_id: str, region: str, failures: Iterable[FailedExecution]) -> None:
+    def put_failures(self, run_id: str, region: str, failures: Sequence[FailedExecution]) -> None:
         """Keep these in place of all of the run's in the region."""
+
+    def failed_parts(self) -> list[tuple[str, str, int]]:
+        """The runs and regions of which there are any, and how many: those that were put longest ago first."""
 
     def asked(self, user: str, since: float) -> int:
         """How many executions a user's turns were granted since then."""
@@ -152,3 +158,14 @@ class Tables(Protocol):
 
     def set_checkpoint(self, first: int, last: int) -> None:
         """Remember these numbers."""
+
+
+def forget_failures(tables: Tables) -> None:
+    """Of more failed executions than are kept, have the parts go that were told longest ago. In a transaction."""
+    parts = tables.failed_parts()
+    excess = sum(count for _, _, count in parts) - KEPT_FAILURES
+    for run_id, region, count in parts:
+        if excess <= 0:
+            return
+        tables.put_failures(run_id, region, ())
+        excess -= count

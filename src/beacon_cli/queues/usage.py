@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
+from beacon_cli import granting
 from beacon_cli.names import quoted
 from beacon_cli.tickets import Caps, Request, Ticket
 
@@ -14,8 +16,9 @@ def waiting(caps: Caps, request: Request, tickets: Iterable[Ticket]) -> str:
     """Why the user may not have one more run waiting; empty if they may. A run that is in the queue may go on."""
     if caps.jobs_waiting is None:
         return ""
-    runs = {each.run_id for each in tickets if each.user == request.user}
-    active = {each.run_id for each in tickets if each.user == request.user and each.is_active}
+    theirs = [each for each in tickets if each.user == request.user and not granting.is_cancelled(each)]
+    runs = {each.run_id for each in theirs}
+    active = {each.run_id for each in theirs if each.is_active}
     if request.run_id in runs or len(runs - active) < caps.jobs_waiting:
         return ""
     waits = len(runs - active)
@@ -36,3 +39,17 @@ def held(caps: Caps, ticket: Ticket, tickets: Iterable[Ticket], asked: int) -> s
             f" here; allowed: {caps.executions_per_hour}"
         )
     return ""
+
+
+def all_held(
+    caps: Caps, waiting: Iterable[Ticket], active: Sequence[Ticket], asked: Callable[[str], int]
+) -> dict[int, str]:
+    """Which of those that wait their users' limits hold back, by number, and why.
+
+    `active` reserve GPUs; `asked(user)` gives the executions that were granted in the last hour.
+    """
+    if caps.jobs_running is None and caps.executions_per_hour is None:
+        return {}
+    count = cache(asked)
+    reasons = ((each.id, held(caps, each, active, count(each.user))) for each in waiting)
+    return {number: reason for number, reason in reasons if reason}

@@ -336,9 +336,8 @@ class TicketQueue:
         """Those that failed for good under an earlier turn of this run, and have not been asked again."""
         return [
             each
-            for each in self._store.failures()
-            if (each.run_id, each.region) == (self._claimant.run_id, held.region.id)
-            and each.execution not in held.failures
+            for each in self._store.failures(self._claimant.run_id, held.region.id)
+            if each.execution not in held.failures
             and (progress := self._standings.executions.get(each.execution)) is not None
             and progress.state is State.FAILED
         ]

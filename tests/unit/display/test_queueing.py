@@ -5,7 +5,7 @@ import io
 import pytest
 from msgspec.structs import replace
 from rich.console import Console, RenderableType
-from tests.support.queue_scenes import busy, record
+from tests.support.queue_scenes import busy, limited, record
 from tests.support.queueing import request
 from tests.unit.display.safety import unsafe
 from tests.unit.display.streams import HOSTILE
@@ -141,6 +141,19 @@ def test_a_pane_fits_and_closes(capsys: pytest.CaptureFixture[str], monkeypatch:
     pane.paint(lambda width: queueing.status(scene(), width))
     assert pane.is_closed
     assert capsys.readouterr().out == ""
+
+
+def test_whom_a_limit_holds_back_is_not_expected_now() -> None:
+    """Nobody can say when its turn comes; the limit is named, and who passes it waits for nobody."""
+    store = limited()
+    seen = queue_form.to_record(store.snapshot(), ["us"])
+    held, passing = seen["queues"]["EU"]["waiting"]
+    assert (held["run_id"], held["expected_at"], passing["held"]) == ("b", None, None)
+    assert passing["expected_at"] == seen["at"]
+    shown = text(queueing.status(queue_view.read(seen), 100), 100)
+    rows = [line.split() for line in shown.splitlines() if line.startswith("eu ")]
+    assert [row[-3:-1] for row in rows if row[1] in {"1", "2"}] == [["held", "back"], ["normal", "now"]]
+    assert "held back  jobs of user 'ann' that run: 1; allowed: 1" in shown
 
 
 def test_a_queue_that_serves_nobody_says_so_and_until_when() -> None:

@@ -2,8 +2,11 @@
 
 local FEW = 100
 
-function operations.failures()
-  return joined(call("HVALS", FAILURES))
+function operations.failures(given)
+  if given.run_id == "" then
+    return joined(call("HVALS", FAILURES))
+  end
+  return joined({ call("HGET", FAILURES, pair(given.run_id, given.region)) or nil })
 end
 
 function operations.set_aside()
@@ -14,6 +17,15 @@ function operations.set_aside()
     end
   end
   return joined(aside)
+end
+
+-- How many executions the turns of each of these users were granted within the hour.
+function operations.granted(given)
+  local counts = {}
+  for place, user in ipairs(given.users) do
+    counts[place] = digits(asked(user, NOW - HOUR))
+  end
+  return joined(counts)
 end
 
 -- The records of these tickets, unread here, a few in one text: Lua is slow at joining a long one.

@@ -188,7 +188,7 @@ local function count_part(mine, given, service, failures)
   if given.succeeded + given.failed > 0 then
     add_service(mine.region, service)
   end
-  put_failures(mine.run_id, mine.region, failures)
+  put_failures(mine.run_id, mine.region, failures, given.failures)
   set_lost(mine.run_id, mine.region, {})
 end
 
@@ -216,6 +216,11 @@ end
 
 function operations.set_caps(_, json)
   sweep()
+  for _, each in ipairs(tickets_by_ids(call("ZRANGE", WAITS, 0, -1))) do
+    if is_cancelled(each) then
+      remove(each, "left", {}, "cancelled")
+    end
+  end
   local tickets = call("HLEN", TICKETS)
   if tickets == 0 then
     set_caps(json)
@@ -232,6 +237,10 @@ function operations.enter(request)
   end
   if mine and mine.holder == request.holder and mine.state ~= "reclaiming" then
     return says_entered(mine.id, mine.token)
+  end
+  if mine and is_cancelled(mine) then
+    remove(mine, "left", {}, "cancelled")
+    mine = nil
   end
   found_alive(request)
   if mine and (mine.cancelled_by or "") ~= "" and mine.worker == request.holder then
@@ -288,7 +297,7 @@ function operations.renew(given)
   sweep()
   local expires, orders = leased(caps_now()), {}
   for _, each in ipairs(tickets_of_holder(given.holder)) do
-    expire_at(each, expires)
+    expire_at(each, is_cancelled(each) and math.max(expires, each.expires) or expires)
     orders[#orders + 1] = {
       ticket = each.id, region = each.region, state = each.state, token = each.token,
       cancelled_by = each.cancelled_by,
@@ -362,7 +371,8 @@ function operations.cancel(given)
   local regions = {}
   for _, each in ipairs(tickets_of_run(given.run_id)) do
     if not given.region or given.region == each.region then
-      tell_of("cancelled", change(each, { cancelled_by = given.by }), { detail = given.by })
+      local expires = is_active(each) and each.expires or tidy(NOW + CANCELLED)
+      tell_of("cancelled", change(each, { cancelled_by = given.by, expires = expires }), { detail = given.by })
       regions[#regions + 1] = each.region
     end
   end

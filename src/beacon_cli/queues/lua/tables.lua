@@ -8,14 +8,15 @@
 --   tickets         id → record as JSON, whose `expires` is that of its last change
 --   waits, active   ids by `expires`: of those that wait, of those that reserve GPUs; each ticket is in one of them
 --   waiting:REGION  ids by `rank`: those that wait and are not cancelled; `waited`: the regions with any
---   run:R holder:H  ids; user:U: id → run
+--   run:R holder:H  ids; user:U: id → run, without those cancelled that waited
 --   warm lost       JSON of [region, pool] → record; JSON of [run, region] → JSON of holders
---   failures        JSON of [run, region] → list as the holder wrote it
+--   failures        JSON of [run, region] → list as the holder wrote it; `failed`: how many each holds, `failed_order`:
+--                   in which order they were told
 --   tally:REGION services:REGION asked:USER   counts; turns of the past; executions by time; `tallied`, `paused`: regions
 --   log             one record an entry, in order; meta has how many of its first are `forgotten`, and the numbers of
 --                   the first and the last entry that said how everything stood (`checkpoint`, `checkpointed`)
 --
--- POISON, QUIET, KEPT_LOG, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
+-- POISON, QUIET, KEPT_LOG, KEPT_FAILURES, CANCELLED, STEPS, KEPT_SERVICES, HOUR, FORM and DEFAULT_CAPS (as JSON) stand before this: queues/redis.py says them.
 -- Ids are padded to one length where they are keys or members, so that their order is that of their numbers.
 -- cjson and Lua write 14 digits of a number: times are kept in tenths of a millisecond, so that they are exact.
 
@@ -23,6 +24,7 @@ local PREFIX = KEYS[1]
 local META = PREFIX .. "meta"
 local TICKETS, WAITS, ACTIVE = PREFIX .. "tickets", PREFIX .. "waits", PREFIX .. "active"
 local WAITED, TALLIED, PAUSED = PREFIX .. "waited", PREFIX .. "tallied", PREFIX .. "paused"
+local FAILED, FAILED_ORDER = PREFIX .. "failed", PREFIX .. "failed_order"
 local WARM, LOST, FAILURES, LOG = PREFIX .. "warm", PREFIX .. "lost", PREFIX .. "failures", PREFIX .. "log"
 
 local LISTS = { models = true, calls = true, working = true }
@@ -119,6 +121,11 @@ local function is_served(ticket)
   return ticket.state == "waiting" and ticket.cancelled_by == ""
 end
 
+-- It waited until it was cancelled, and is there for its holder to be told, and nothing else.
+local function is_cancelled(ticket)
+  return ticket.state == "waiting" and ticket.cancelled_by ~= ""
+end
+
 local function padded(id)
   return string.format("%015.0f", id)
 end
@@ -199,7 +206,9 @@ local function keep(ticket)
   call("HSET", TICKETS, id, encoded(ticket))
   call("SADD", PREFIX .. "run:" .. ticket.run_id, id)
   call("SADD", PREFIX .. "holder:" .. ticket.holder, id)
-  call("HSET", PREFIX .. "user:" .. ticket.user, id, ticket.run_id)
+  if not is_cancelled(ticket) then
+    call("HSET", PREFIX .. "user:" .. ticket.user, id, ticket.run_id)
+  end
   call("ZADD", is_active(ticket) and ACTIVE or WAITS, digits(ticket.expires), id)
   if is_served(ticket) then
     call("ZADD", PREFIX .. "waiting:" .. ticket.region, digits(ticket.rank), id)
@@ -309,11 +318,46 @@ local function set_lost(run_id, region, holders)
   end
 end
 
-local function put_failures(run_id, region, json)
-  if json == "[]" then
-    call("HDEL", FAILURES, pair(run_id, region))
-  else
-    call("HSET", FAILURES, pair(run_id, region), json)
+local function forget_failures(part)
+  call("HDEL", FAILURES, part)
+  call("HDEL", FAILED, part)
+  call("ZREM", FAILED_ORDER, part)
+end
+
+-- Those that an earlier beacon kept, which neither counted nor ordered them, come first. No text can hold the pattern:
+-- its own quotes are escaped.
+local function order_failures()
+  if call("HLEN", FAILURES) == call("ZCARD", FAILED_ORDER) then
+    return
+  end
+  for _, part in ipairs(call("HKEYS", FAILURES)) do
+    if not call("ZSCORE", FAILED_ORDER, part) then
+      local _, count = string.gsub(call("HGET", FAILURES, part), '"execution":', "")
+      call("HSET", FAILED, part, count)
+      call("ZADD", FAILED_ORDER, 0, part)
+    end
+  end
+end
+
+-- In place of all of the run's in the region. Of more than are kept, the parts go that were told longest ago.
+local function put_failures(run_id, region, json, count)
+  order_failures()
+  local part = pair(run_id, region)
+  forget_failures(part)
+  if count == 0 then
+    return
+  end
+  call("HSET", FAILURES, part, json)
+  call("HSET", FAILED, part, digits(count))
+  call("ZADD", FAILED_ORDER, call("HINCRBY", META, "failed", 1), part)
+  local excess = -KEPT_FAILURES
+  for _, each in ipairs(call("HVALS", FAILED)) do
+    excess = excess + tonumber(each)
+  end
+  while excess > 0 do
+    local oldest = call("ZRANGE", FAILED_ORDER, 0, 0)[1]
+    excess = excess - tonumber(call("HGET", FAILED, oldest))
+    forget_failures(oldest)
   end
 end
 

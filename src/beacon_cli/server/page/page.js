@@ -34,7 +34,8 @@ function waiting(ticket) {
   const line = made("li");
   line.append(made("span", "soft", ticket.position));
   const about = made("span", "", ticket.job_id);
-  const said = ticket.expected_at ? `about ${clock(ticket.expected_at)}` : clock(null);
+  const starts = ticket.expected_at ? `about ${clock(ticket.expected_at)}` : clock(null);
+  const said = ticket.held ? `held back: ${ticket.held}` : starts;
   about.append(made("span", "soft", ` ${said} · ${counted(ticket.executions, "execution")} · ${ticket.user}`));
   line.append(about);
   return line;
@@ -62,9 +63,18 @@ function region(queue) {
   return box;
 }
 
+function aside([run, regions]) {
+  const line = made("p");
+  const where = regions.map((each) => each.toUpperCase()).join(", ");
+  line.append(made("strong", "", `set aside in ${where}: `), `run ${run} lost process after process there; `);
+  line.append("find out why, then: ", made("code", "", `beacon queue release ${run}`));
+  return line;
+}
+
 function show(status) {
   document.getElementById("gpus").textContent = `${status.gpus.in_use} of ${status.gpus.limit} GPUs in use`;
   document.getElementById("queues").replaceChildren(...Object.values(status.queues).map(region));
+  document.getElementById("aside").replaceChildren(...Object.entries(status.set_aside).map(aside));
   const quiet = status.quiet_until ? `, no turn before ${clock(status.quiet_until)}` : "";
   tell(`as of ${clock(status.at)}${quiet}`, false);
 }
