@@ -334,12 +334,8 @@ class ErrorKind(StrEnum):
 
 INFRASTRUCTURE = frozenset(
     {
-        ErrorKind.CONNECTION,
-        ErrorKind.PLATFORM,
-        ErrorKind.THROTTLED,
-        ErrorKind.TIMEOUT,
-        ErrorKind.AUTH,
-        ErrorKind.NOT_FOUND,
+        *(ErrorKind.CONNECTION, ErrorKind.PLATFORM, ErrorKind.THROTTLED),
+        *(ErrorKind.TIMEOUT, ErrorKind.AUTH, ErrorKind.NOT_FOUND),
     }
 )
 

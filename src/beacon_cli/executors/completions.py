@@ -25,10 +25,7 @@ _STATUSES: dict[int, tuple[ErrorKind, bool]] = {
     400: (ErrorKind.BAD_REQUEST, False),
     401: (ErrorKind.AUTH, False),
     402: (ErrorKind.THROTTLED, False),
-    403: (
-        ErrorKind.BAD_REQUEST,
-        False,
-    ),  # of this question, model or country maybe: not of all that are asked here
+    403: (ErrorKind.BAD_REQUEST, False),  # of this question, model or country, maybe, and not of all asked here
     404: (ErrorKind.NOT_FOUND, False),
     408: (ErrorKind.TIMEOUT, True),
     409: (ErrorKind.PLATFORM, True),

@@ -9,7 +9,7 @@ import msgspec
 from beacon_cli import granting
 from beacon_cli.queues import usage
 from beacon_cli.queues.tables import Tables
-from beacon_cli.tickets import Caps, RegionLine, Snapshot, Ticket, Waiting, Warm
+from beacon_cli.tickets import POISON, Caps, RegionLine, Snapshot, Ticket, Waiting, Warm
 
 
 def caps(tables: Tables) -> Caps:
@@ -63,6 +63,15 @@ def snapshot(tables: Tables, *, now: float, at: float, most: int | None) -> Snap
     }
     quiet = granting.quiet_left(kept, tables.emptied(), now)
     return Snapshot(at=at, now=now, caps=kept, regions=lines, quiet=quiet)
+
+
+def set_aside(tables: Tables) -> dict[str, tuple[str, ...]]:
+    """The runs that are refused, each with its regions."""
+    aside: dict[str, tuple[str, ...]] = {}
+    for (run_id, region), holders in sorted(tables.lost().items()):
+        if len(holders) >= POISON:
+            aside[run_id] = (*aside.get(run_id, ()), region)
+    return aside
 
 
 def _line(

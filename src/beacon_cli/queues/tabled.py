@@ -16,7 +16,6 @@ from beacon_cli.errors import QueueError
 from beacon_cli.queues import logbook, sight, usage
 from beacon_cli.queues.tables import KEPT_FAILURES, Tables, forget_failures
 from beacon_cli.tickets import (
-    POISON,
     Answer,
     Caps,
     Entered,
@@ -278,11 +277,7 @@ class TabledStore:
     def set_aside(self) -> dict[str, tuple[str, ...]]:
         """See `ports.Store.set_aside`."""
         with self._tables.transaction(writes=False):
-            aside: dict[str, tuple[str, ...]] = {}
-            for (run_id, region), holders in sorted(self._tables.lost().items()):
-                if len(holders) >= POISON:
-                    aside[run_id] = (*aside.get(run_id, ()), region)
-            return aside
+            return sight.set_aside(self._tables)
 
     def snapshot(self, most: int | None = None) -> Snapshot:
         """See `ports.Store.snapshot`."""
