@@ -86,7 +86,7 @@ def go_on(continuation: Continuation, disk: Disk = DISK) -> int:
     """
     settings = wiring.settings()
     folder = _chosen(Runs(settings.home, disk), continuation)
-    began, _ = replay.ends(folder.journal)
+    began, _ = replay.ends(folder.journal) if folder.journal.exists() else (None, None)
     options = loops.options(began.spec, sum(began.planned.values())) if began else {}
     return anyio.run(partial(_go_on, continuation, settings, folder, disk), backend_options=options)
 
