@@ -319,6 +319,15 @@ def median(taken: Taken, side: str, work: Work, field: str) -> float:
     return float(statistics.median(getattr(each, field) for each in taken[side, work]))
 
 
+def ratio(taken: Taken, side: str, over: str, work: Work) -> float:
+    """How many times as long a side took as another: the middle one of the rounds that both were run in.
+
+    A machine's speed changes from minute to minute, and with it both.
+    """
+    pairs = zip(taken[side, work], taken[over, work], strict=False)
+    return float(statistics.median(one.wall / other.wall for one, other in pairs))
+
+
 def further(taken: Taken, side: str, few: Work, many: Work) -> float:
     """CPU milliseconds for each further request."""
     more = median(taken, side, many, "cpu") - median(taken, side, few, "cpu")
@@ -334,12 +343,11 @@ def rows(taken: Taken, sides: Sequence[str]) -> Iterator[str]:
     )
     yield f"| side | {small} | {many} |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
-    bare = {work: median(taken, "aiohttp", work, "wall") for work in (SMALL, MANY)}
     for side in sides:
         few, most = ({f: median(taken, side, w, f) for f in Spent._fields} for w in (SMALL, MANY))
         yield (
-            f"| {side} | {few['wall']:.2f} s | {few['wall'] / bare[SMALL]:.2f} | {few['cpu']:.2f} s "
-            f"| {few['memory']:.0f} MB | {most['wall']:.2f} s | {most['wall'] / bare[MANY]:.2f} "
+            f"| {side} | {few['wall']:.2f} s | {ratio(taken, side, 'aiohttp', SMALL):.2f} | {few['cpu']:.2f} s "
+            f"| {few['memory']:.0f} MB | {most['wall']:.2f} s | {ratio(taken, side, 'aiohttp', MANY):.2f} "
             f"| {further(taken, side, FEW, MANY):.2f} ms | {most['memory']:.0f} MB "
             f"| {max(each.peak for each in taken[side, MANY])} |"
         )
@@ -347,24 +355,22 @@ def rows(taken: Taken, sides: Sequence[str]) -> Iterator[str]:
 
 def goals(taken: Taken, sides: Sequence[str]) -> Iterator[str]:
     """What beacon is meant to reach, with what it reached."""
-
-    def ratio(side: str, work: Work, over: str = "beacon") -> float:
-        return median(taken, side, work, "wall") / median(taken, over, work, "wall")
-
     each = {side: further(taken, side, FEW, MANY) for side in sides}
     by_ten = further(taken, "beacon", FEW_BY_TEN, MANY_BY_TEN)
     peaks = {one.peak for one in taken["beacon", MANY]}
     yield "| goal of beacon | figure | reached |"
     yield "|---|---|---|"
-    yield f"| 72 at 50 ms, 9 at once, over bare aiohttp | ≤ 1.4 | {ratio('beacon', SMALL, 'aiohttp'):.2f} |"
+    yield f"| 72 at 50 ms, 9 at once, over bare aiohttp | ≤ 1.4 | {ratio(taken, 'beacon', 'aiohttp', SMALL):.2f} |"
     for side, least in (("promptfoo", 3.7), ("inspect", 7.0)):
         if side in sides:
-            yield f"| the same, times faster than {side} | ≥ {least:g} | {ratio(side, SMALL):.1f} |"
+            times = ratio(taken, side, "beacon", SMALL)
+            yield f"| the same, times faster than {side} | ≥ {least:g} | {times:.1f} |"
     yield f"| CPU a further request, over bare aiohttp | ≤ 2 | {each['beacon'] / each['aiohttp']:.2f} |"
     for side, most in (("promptfoo", 25), ("inspect", 50)):
         if side in sides:
             yield f"| the same, of {side}'s | ≤ 1/{most} | 1/{each[side] / each['beacon']:.0f} |"
-    yield f"| 5,000 at 50 ms, 100 at once, over bare aiohttp | ≤ 1.5 | {ratio('beacon', MANY, 'aiohttp'):.2f} |"
+    long = ratio(taken, "beacon", "aiohttp", MANY)
+    yield f"| 5,000 at 50 ms, 100 at once, over bare aiohttp | ≤ 1.5 | {long:.2f} |"
     yield f"| in flight at the peak, of 100 | 100 | {', '.join(map(str, sorted(peaks)))} |"
     yield f"| CPU a request at 100 at once, over that at 10 | ≤ 1.25 | {each['beacon'] / by_ten:.2f} |"
     yield f"| peak memory at 72 | ≤ 65 MB | {median(taken, 'beacon', SMALL, 'memory'):.0f} MB |"
@@ -379,7 +385,7 @@ def document(taken: Taken, sides: Sequence[str], rounds: int, loads: Sequence[fl
     )
     method = (
         f"Whole processes in turns, against one server on loopback that answers after {LATENCY * 1000:g} ms.",
-        f"Medians of {rounds} rounds; of what the peers do with 500 and 5,000 requests, one.",
+        f"Medians of {rounds} rounds, of ratios too; of what the peers do with 500 and 5,000 requests, one.",
         f"The latency alone takes {SMALL.ideal:.2f} s and {MANY.ideal:.2f} s.",
         "CPU is of the process and its children, memory of its largest process.",
         "The server saw every request of every run; `peak` is the most that it had in flight at once.",
