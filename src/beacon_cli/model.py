@@ -332,11 +332,8 @@ class ErrorKind(StrEnum):
     """It was not asked, because its region was given up. In results alone, never of an attempt."""
 
 
-INFRASTRUCTURE = frozenset(
-    {
-        *(ErrorKind.CONNECTION, ErrorKind.PLATFORM, ErrorKind.THROTTLED),
-        *(ErrorKind.TIMEOUT, ErrorKind.AUTH, ErrorKind.NOT_FOUND),
-    }
+INFRASTRUCTURE = frozenset({ErrorKind.CONNECTION, ErrorKind.PLATFORM, ErrorKind.THROTTLED}) | frozenset(
+    {ErrorKind.TIMEOUT, ErrorKind.AUTH, ErrorKind.NOT_FOUND}
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from tests.support.queue_scenes import Idler
 
 from beacon_cli import events as ev
 from beacon_cli.errors import StoreError
@@ -58,16 +59,6 @@ class Said:
         return answer
 
 
-class Nothing:
-    """In place of a mender: nothing is dead or warm."""
-
-    async def reclaim(self, _: object) -> None:
-        """Nothing to do."""
-
-    async def cool(self, _: object) -> None:
-        """Nothing to do."""
-
-
 def wait(store: Said, told: list[ev.TurnAwaited]) -> Wait:
     """A wait at this store; what is said of it goes to `told`."""
 
@@ -78,7 +69,7 @@ def wait(store: Said, told: list[ev.TurnAwaited]) -> Wait:
     request = Request(
         run_id="r", job_id="j", region="us", user="ann", holder="h", pools={"p": 1}, executions=1, models=("m",)
     )
-    mender = cast("Mender", Nothing())
+    mender = cast("Mender", Idler())
     return Wait(cast("Store", store), request, caps=Caps(), mender=mender, emit=emit, clock=time.time)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.queueing import Hands, part, request
 
 from beacon_cli import queue_form
@@ -11,6 +13,18 @@ from beacon_cli.queues import memory
 from beacon_cli.tickets import Caps, Entered, Granted, HowEnded, Priority
 
 WARM = '{"app":"beacon-eu","cls":"Model","method":"ask","parameters":{"model":"m9"}}'
+
+
+class Idler:
+    """A mender with nothing to mend."""
+
+    async def reclaim(self, tickets: Any) -> bool:
+        """Nothing is left behind."""
+        return not tickets
+
+    async def cool(self, idle: Any) -> None:
+        """Nothing is warm."""
+        assert not idle
 
 
 def turn(store: Store, run: str, region: str, **changes: object) -> tuple[int, int]:

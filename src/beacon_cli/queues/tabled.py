@@ -387,8 +387,7 @@ class TabledStore:
             self._tables.set_lost(request.run_id, request.region, left)
 
     def _sweep(self) -> None:
-        """Take away what waits and was not renewed in time."""
-        for each in self._tables.overdue(self._clock()):
+        for each in self._tables.overdue(self._clock()):  # what waits and was not renewed in time
             self._tables.remove(each.id)
             self._log.tell_of(LogKind.EXPIRED, each)
 
@@ -397,6 +396,5 @@ class TabledStore:
         return mine if mine and mine.state is TicketState.HOLDING and mine.token == token else None
 
     def _put(self, ticket: Ticket, **changes: Any) -> Ticket:
-        changed = msgspec.structs.replace(ticket, **changes)
-        self._tables.put(changed)
+        self._tables.put(changed := msgspec.structs.replace(ticket, **changes))
         return changed
