@@ -1,7 +1,8 @@
-"""Which event loop a run gets."""
+"""Which event loop a run gets, and how long a thread may keep the others waiting."""
 
 from __future__ import annotations
 
+import sys
 from importlib.machinery import ModuleSpec
 
 import msgspec
@@ -41,3 +42,15 @@ def test_without_it_nothing_fails(monkeypatch: pytest.MonkeyPatch, endpoint: Spe
     """It is an extra: where it is not installed, asyncio's own loop does."""
     _installed(monkeypatch, is_there=False)
     assert loops.options(endpoint, 100_000) == {}
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.005, 0.0025), (0.001, 0.001)])
+def test_no_thread_waits_long_for_its_turn(before: float, after: float) -> None:
+    """While a run goes on threads take turns twice as often as is usual; who wants it oftener has it so."""
+    usual = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(before)
+        loops.share()
+        assert sys.getswitchinterval() == pytest.approx(after)
+    finally:
+        sys.setswitchinterval(usual)

@@ -347,6 +347,7 @@ async def _carried_out(
                     recorder.add(means.budget)
                     means.budget.open(recorder.emit, stop.spent)
                 circles.look()
+                loops.share()
                 await conduct.conduct(
                     means.plan,
                     opening=opening,
