@@ -1,17 +1,16 @@
 """beacon beside its peers on the same work: loops of aiohttp and httpx, promptfoo, curator, Inspect AI.
 
-    python benchmarks/peers.py [--rounds 3] [--without inspect,curator] [--write benchmarks/peers.md]
+    python -m benchmarks.peers [--rounds 3] [--without inspect,curator] [--write benchmarks/peers.md]
 
 Needs npm and Node beside beacon itself. The peers are installed into `build/peers`, each in an environment of its
-own, once; nothing of them becomes a dependency. Every side is a whole process, one after the other in turns. All
-ask `server.py` on loopback, which counts what really arrived and how much of it was in flight at once. Telemetry,
-update checks, caches, viewers and rate limits are off or out of the way. The table is Markdown.
+own, once; nothing of them becomes a dependency. Every side is a whole process, one after the other in turns; who
+they are and how they are set up is in `peer_sides.py`. All ask `server.py` on loopback, which counts what really
+arrived and how much of it was in flight at once. The table is Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
 import platform
@@ -27,36 +26,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).parent
-PEERS = HERE.parent / "build" / "peers"
-LATENCY = 0.05
-MODEL = "gpt-4o-mini"
-"""A name that every peer takes; the server serves any."""
+from benchmarks.peer_sides import (
+    FEW,
+    FEW_BY_TEN,
+    HERE,
+    LATENCY,
+    MANY,
+    MANY_BY_TEN,
+    SIDES,
+    SMALL,
+    Task,
+    Work,
+    environment,
+    install,
+    script,
+    version,
+)
 
-
-class Work(NamedTuple):
-    """So many requests, so many of them at once; `short` is one that ends soon, whoever does it."""
-
-    requests: int
-    at_once: int
-
-    @property
-    def ideal(self) -> float:
-        """Seconds that the latency alone takes."""
-        return self.requests / self.at_once * LATENCY
-
-
-SMALL = Work(72, 9)
-FEW, MANY = Work(500, 100), Work(5_000, 100)
-FEW_BY_TEN, MANY_BY_TEN = Work(500, 10), Work(1_500, 10)
-
-
-class Task(NamedTuple):
-    """A work for one process: where the server is, and an empty folder of the process's own."""
-
-    work: Work
-    url: str
-    folder: Path
+OURS = ("aiohttp", "beacon")
 
 
 class Spent(NamedTuple):
@@ -67,172 +54,6 @@ class Spent(NamedTuple):
     memory: float
     requests: int
     peak: int
-
-
-def script(name: str) -> str:
-    """A file of ours that does the work in somebody's way."""
-    return str(HERE / "sides" / f"{name}.py")
-
-
-def aiohttp_loop(task: Task) -> list[str]:
-    """Lanes over one session."""
-    return [sys.executable, script("aiohttp_loop"), task.url, *map(str, task.work)]
-
-
-def httpx_shared(task: Task) -> list[str]:
-    """Lanes over one client."""
-    return [sys.executable, script("httpx_loop"), task.url, *map(str, task.work), "1"]
-
-
-def httpx_lanes(task: Task) -> list[str]:
-    """Each lane over a client of its own."""
-    return [sys.executable, script("httpx_loop"), task.url, *map(str, task.work), str(task.work.at_once)]
-
-
-def inspect(task: Task) -> list[str]:
-    """An evaluation of one task by its Python API; its log is written."""
-    return [python("inspect"), script("inspect_task"), task.url, *map(str, task.work), str(task.folder)]
-
-
-def curator(task: Task) -> list[str]:
-    """An LLM class over a list of rows; its responses and dataset are written."""
-    return [python("curator"), script("curator_rows"), task.url, *map(str, task.work), str(task.folder)]
-
-
-def promptfoo(task: Task) -> list[str]:
-    """`promptfoo eval` of a configuration file; its results are written as JSON, not into its database."""
-    asked = [{"vars": {"question": f"What is the answer to question {n}?"}} for n in range(task.work.requests)]
-    prompt = [
-        {"role": "system", "content": "You are a helpful assistant."},
-        {"role": "user", "content": "{{question}}"},
-    ]
-    settings = {"apiBaseUrl": task.url, "apiKey": "none", "temperature": 0.1, "max_tokens": 500}
-    (task.folder / "tests.json").write_text(json.dumps(asked), encoding="utf-8")
-    (task.folder / "prompt.json").write_text(json.dumps(prompt), encoding="utf-8")
-    config = task.folder / "config.json"
-    config.write_text(
-        json.dumps(
-            {
-                "prompts": ["file://prompt.json"],
-                "providers": [{"id": f"openai:chat:{MODEL}", "config": settings}],
-                "tests": "file://tests.json",
-            }
-        ),
-        encoding="utf-8",
-    )
-    options = ["--no-cache", "--no-write", "--no-table", "--no-progress-bar", "--no-share"]
-    command = PEERS / "promptfoo" / "node_modules" / ".bin" / "promptfoo"
-    written = ["-j", str(task.work.at_once), "-o", str(task.folder / "results.json")]
-    return ["node", str(command), "eval", "-c", str(config), *options, *written]
-
-
-def beacon(task: Task) -> list[str]:
-    """`beacon run`: three regions at nine at once, else one; journal, plain progress and results are written."""
-    regions = ["us", "eu", "asia"] if task.work == SMALL else ["us"]
-    lanes = task.work.at_once // len(regions)
-    (task.folder / "job.yaml").write_text(
-        f"""\
-id: bench
-regions: [{", ".join(regions)}]
-models: [{MODEL}]
-questions: {{file: questions.jsonl}}
-system_prompt: You are a helpful assistant.
-sampling: {{temperature: 0.1, max_tokens: 500}}
-limits: {{concurrency: {task.work.at_once}, per_region: {lanes}}}
-schedule: lanes
-in_flight: {lanes}
-executor:
-  openai: {{base_url: "{task.url}"}}
-""",
-        encoding="utf-8",
-    )
-    asked = (
-        json.dumps({"id": f"q{n}", "text": f"What is the answer to question {n}?"})
-        for n in range(task.work.requests // len(regions))
-    )
-    (task.folder / "questions.jsonl").write_text("\n".join(asked) + "\n", encoding="utf-8")
-    return [str(Path(sys.executable).with_name("beacon")), "run", str(task.folder / "job.yaml")]
-
-
-SIDES = {
-    "aiohttp": aiohttp_loop,
-    "beacon": beacon,
-    "httpx, one client": httpx_shared,
-    "httpx, a client a lane": httpx_lanes,
-    "promptfoo": promptfoo,
-    "curator": curator,
-    "inspect": inspect,
-}
-OURS = ("aiohttp", "beacon")
-HOW = {
-    "aiohttp": "one session, no limit of connections, a lane for each request in flight; answers thrown away",
-    "beacon": "`beacon run`, lanes: YAML, queue, journal synced to disk, plain progress, results, readings",
-    "httpx, one client": "one `AsyncClient`, its limits taken off; answers thrown away",
-    "httpx, a client a lane": "an `AsyncClient` for each lane; answers thrown away",
-    "promptfoo": "`eval -j N`, no cache, no database, no table, no sharing; results as JSON",
-    "curator": (
-        "`max_concurrent_requests` N, limits of requests and tokens out of reach; no cache, viewer or display; "
-        "asks once more at the start, to see what the limits are"
-    ),
-    "inspect": "`max_connections` and `max_samples` N, no display, no scorer, no live log, no calls in the log",
-}
-
-
-def quiet() -> dict[str, str]:
-    """The variables that keep everybody's telemetry, update checks, caches and viewers off."""
-    bundled = "lib/python*/site-packages/litellm/litellm_core_utils/tokenizers"
-    tokenizers = next((PEERS / "curator").glob(bundled), Path())  # else it is fetched from the network
-    return {
-        "CURATOR_DISABLE_CACHE": "1",
-        "CURATOR_DISABLE_RICH_DISPLAY": "1",
-        "CURATOR_VIEWER": "0",
-        "DO_NOT_TRACK": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "HF_HUB_OFFLINE": "1",
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "PROMPTFOO_CACHE_ENABLED": "false",
-        "PROMPTFOO_DISABLE_DEBUG_LOG": "1",
-        "PROMPTFOO_DISABLE_ERROR_LOG": "1",
-        "PROMPTFOO_DISABLE_REMOTE_GENERATION": "true",
-        "PROMPTFOO_DISABLE_TELEMETRY": "1",
-        "PROMPTFOO_DISABLE_UPDATE": "1",
-        "TELEMETRY_ENABLED": "false",
-        "TIKTOKEN_CACHE_DIR": str(tokenizers),
-    }
-
-
-def python(peer: str) -> str:
-    """The interpreter of a peer's environment."""
-    return str(PEERS / peer / "bin" / "python")
-
-
-def install(wanted: Sequence[str]) -> None:
-    """Make the environments that are not there yet."""
-    for name, packages in (("inspect", ["inspect-ai", "openai"]), ("curator", ["bespokelabs-curator"])):
-        if name in wanted and not (PEERS / name).exists():
-            subprocess.run([sys.executable, "-m", "venv", str(PEERS / name)], check=True)
-            subprocess.run([python(name), "-m", "pip", "install", "--quiet", *packages], check=True)
-    folder = PEERS / "promptfoo"
-    if "promptfoo" in wanted and not folder.exists():
-        folder.mkdir(parents=True)
-        (folder / "package.json").write_text('{"private": true}\n', encoding="utf-8")
-        options = ["--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]
-        subprocess.run(["npm", "install", *options, "promptfoo"], check=True, cwd=folder)
-
-
-def version(side: str) -> str:
-    """What of this side is installed."""
-    if side == "promptfoo":
-        package = PEERS / "promptfoo" / "node_modules" / "promptfoo" / "package.json"
-        node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout.strip()
-        return f"{json.loads(package.read_text(encoding='utf-8'))['version']}, Node {node}"
-    theirs = {"inspect": "inspect-ai", "curator": "bespokelabs-curator"}
-    if side in theirs:
-        script = f"import importlib.metadata as m; print(m.version({theirs[side]!r}))"
-        return subprocess.run(
-            [python(side), "-c", script], check=True, capture_output=True, text=True
-        ).stdout.strip()
-    return importlib.metadata.version("beacon-cli" if side == "beacon" else side.partition(",")[0])
 
 
 @contextmanager
@@ -261,7 +82,7 @@ def spent(side: str, work: Work, url: str) -> Spent:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = SIDES[side](Task(work, url, folder))
+        command = SIDES[side].command(Task(work, url, folder))
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         mine = {"BEACON_HOME": str(folder / "state"), "PROMPTFOO_CONFIG_DIR": str(folder / "promptfoo")}
         seen(url)
@@ -269,7 +90,7 @@ def spent(side: str, work: Work, url: str) -> Spent:
         with (folder / "output").open("w+", encoding="utf-8") as output:
             subprocess.run(
                 [sys.executable, script("measured"), str(took), *command],
-                env={**kept, **quiet(), **mine},
+                env={**kept, **environment(SIDES[side]), **mine},
                 cwd=folder,
                 stdout=output,
                 stderr=output,
@@ -295,17 +116,24 @@ def patiently(side: str, work: Work, url: str, tries: int = 3) -> Spent:
     return spent(side, work, url)
 
 
+def _does(side: str, work: Work, number: int) -> bool:
+    """Whether a side does a work in a round: the peers do the long ones once, since they take minutes."""
+    if side in OURS or work == SMALL:
+        return True
+    return number == 1 and work in {FEW, MANY}
+
+
 Taken = Mapping[tuple[str, Work], list[Spent]]
 
 
 def measured(sides: Sequence[str], rounds: int, url: str) -> Taken:
-    """Everything, in turns; the peers do the long works once, since they take minutes."""
+    """Everything, in turns."""
     taken: dict[tuple[str, Work], list[Spent]] = {}
     for number in range(rounds + 1):
         works = [SMALL, FEW, MANY, FEW_BY_TEN, MANY_BY_TEN] if number else [SMALL]
         for work in works:
             for side in sides:
-                if side not in OURS and (work in {FEW_BY_TEN, MANY_BY_TEN} or (work != SMALL and number > 1)):
+                if not _does(side, work, number):
                     continue
                 once = patiently(side, work, url)
                 if number:  # the first round fills the caches of bytecode
@@ -347,7 +175,8 @@ def rows(taken: Taken, sides: Sequence[str]) -> Iterator[str]:
         few, most = ({f: median(taken, side, w, f) for f in Spent._fields} for w in (SMALL, MANY))
         yield (
             f"| {side} | {few['wall']:.2f} s | {ratio(taken, side, 'aiohttp', SMALL):.2f} | {few['cpu']:.2f} s "
-            f"| {few['memory']:.0f} MB | {most['wall']:.2f} s | {ratio(taken, side, 'aiohttp', MANY):.2f} "
+            f"| {few['memory']:.0f} MB "
+            f"| {most['wall']:.2f} s | {ratio(taken, side, 'aiohttp', MANY):.2f} "
             f"| {further(taken, side, FEW, MANY):.2f} ms | {most['memory']:.0f} MB "
             f"| {max(each.peak for each in taken[side, MANY])} |"
         )
@@ -363,12 +192,13 @@ def goals(taken: Taken, sides: Sequence[str]) -> Iterator[str]:
     yield f"| 72 at 50 ms, 9 at once, over bare aiohttp | ≤ 1.4 | {ratio(taken, 'beacon', 'aiohttp', SMALL):.2f} |"
     for side, least in (("promptfoo", 3.7), ("inspect", 7.0)):
         if side in sides:
-            times = ratio(taken, side, "beacon", SMALL)
-            yield f"| the same, times faster than {side} | ≥ {least:g} | {times:.1f} |"
+            times, trimmed = (ratio(taken, name, "beacon", SMALL) for name in (side, f"{side}, trimmed"))
+            yield f"| the same, times faster than {side} | ≥ {least:g} | {times:.1f}; trimmed {trimmed:.1f} |"
     yield f"| CPU a further request, over bare aiohttp | ≤ 2 | {each['beacon'] / each['aiohttp']:.2f} |"
     for side, most in (("promptfoo", 25), ("inspect", 50)):
         if side in sides:
-            yield f"| the same, of {side}'s | ≤ 1/{most} | 1/{each[side] / each['beacon']:.0f} |"
+            times, trimmed = (each[name] / each["beacon"] for name in (side, f"{side}, trimmed"))
+            yield f"| the same, of {side}'s | ≤ 1/{most} | 1/{times:.0f}; trimmed 1/{trimmed:.0f} |"
     long = ratio(taken, "beacon", "aiohttp", MANY)
     yield f"| 5,000 at 50 ms, 100 at once, over bare aiohttp | ≤ 1.5 | {long:.2f} |"
     yield f"| in flight at the peak, of 100 | 100 | {', '.join(map(str, sorted(peaks)))} |"
@@ -388,12 +218,13 @@ def document(taken: Taken, sides: Sequence[str], rounds: int, loads: Sequence[fl
         f"Medians of {rounds} rounds, of ratios too; of what the peers do with 500 and 5,000 requests, one.",
         f"The latency alone takes {SMALL.ideal:.2f} s and {MANY.ideal:.2f} s.",
         "CPU is of the process and its children, memory of its largest process.",
+        "promptfoo and Inspect AI run as they come, and trimmed; telemetry and update checks are off everywhere.",
         "The server saw every request of every run; `peak` is the most that it had in flight at once.",
     )
     lines = [
         "# beacon and its peers",
         "",
-        f"Written by `python benchmarks/peers.py` on {datetime.now(UTC):%Y-%m-%d}: {machine}.",
+        f"Written by `python -m benchmarks.peers` on {datetime.now(UTC):%Y-%m-%d}: {machine}.",
         "",
         " ".join(method),
         "",
@@ -405,7 +236,7 @@ def document(taken: Taken, sides: Sequence[str], rounds: int, loads: Sequence[fl
         "",
         "| side | version | how it is set up |",
         "|---|---|---|",
-        *(f"| {side} | {version(side)} | {HOW[side]} |" for side in sides),
+        *(f"| {side} | {version(SIDES[side])} | {SIDES[side].how} |" for side in sides),
     ]
     return "\n".join(lines) + "\n"
 
