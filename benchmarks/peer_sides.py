@@ -83,6 +83,16 @@ def httpx_lanes(task: Task) -> list[str]:
     return [sys.executable, script("httpx_loop"), task.url, *map(str, task.work), str(task.work.at_once)]
 
 
+def pyreqwest_loop(task: Task) -> list[str]:
+    """Lanes over one client of another library."""
+    return [python("clients"), script("pyreqwest_loop"), task.url, *map(str, task.work)]
+
+
+def pyqwest_loop(task: Task) -> list[str]:
+    """Lanes over one client of a third."""
+    return [python("clients"), script("pyqwest_loop"), task.url, *map(str, task.work)]
+
+
 def inspect(task: Task) -> list[str]:
     """`inspect eval` of a file with a task, as on a command line; its log is written."""
     requests, at_once = task.work
@@ -208,6 +218,12 @@ SIDES = {
         httpx_shared, "httpx", "one `AsyncClient`, its limits taken off; answers thrown away"
     ),
     "httpx, a client a lane": Side(httpx_lanes, "httpx", "an `AsyncClient` for each lane; answers thrown away"),
+    "pyreqwest": Side(
+        pyreqwest_loop,
+        "pyreqwest",
+        "one client; answers thrown away. Who stops waiting does not end the request: beacon cannot stand on it",
+    ),
+    "pyqwest": Side(pyqwest_loop, "pyqwest", "one client; answers thrown away"),
     "promptfoo": Side(promptfoo, "promptfoo", "`promptfoo eval -j N`, as it comes; results as JSON as well"),
     "promptfoo, trimmed": Side(
         promptfoo_trimmed, "promptfoo", "no cache, no database, no logs, no table; results as JSON", _SILENT
@@ -239,15 +255,23 @@ def environment(side: Side) -> dict[str, str]:
     return {**_OFFLINE, **side.variables, "TIKTOKEN_CACHE_DIR": str(tokenizers)}
 
 
+_ENVIRONMENTS = {
+    "clients": ("pyreqwest", "pyqwest"),
+    "curator": ("bespokelabs-curator",),
+    "inspect": ("inspect-ai", "openai"),
+}
+"""The virtual environments in the folder of the peers, and what is installed in each."""
+
+
 def install(wanted: Sequence[str]) -> None:
     """Make the environments that are not there yet, of the sides with these names."""
-    packages = {SIDES[name].package for name in wanted}
-    for peer, package, more in (("inspect", "inspect-ai", ["openai"]), ("curator", "bespokelabs-curator", [])):
-        if package in packages and not (PEERS / peer).exists():
+    needed = {SIDES[name].package for name in wanted}
+    for peer, packages in _ENVIRONMENTS.items():
+        if needed & set(packages) and not (PEERS / peer).exists():
             subprocess.run([sys.executable, "-m", "venv", str(PEERS / peer)], check=True)
-            subprocess.run([python(peer), "-m", "pip", "install", "--quiet", package, *more], check=True)
+            subprocess.run([python(peer), "-m", "pip", "install", "--quiet", *packages], check=True)
     folder = PEERS / "promptfoo"
-    if "promptfoo" in packages and not folder.exists():
+    if "promptfoo" in needed and not folder.exists():
         folder.mkdir(parents=True)
         (folder / "package.json").write_text('{"private": true}\n', encoding="utf-8")
         options = ["--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]
@@ -260,10 +284,9 @@ def version(side: Side) -> str:
         package = PEERS / "promptfoo" / "node_modules" / "promptfoo" / "package.json"
         node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout.strip()
         return f"{json.loads(package.read_text(encoding='utf-8'))['version']}, Node {node}"
-    theirs = {"inspect-ai": "inspect", "bespokelabs-curator": "curator"}
-    if side.package in theirs:
-        asked = f"import importlib.metadata as m; print(m.version({side.package!r}))"
-        return subprocess.run(
-            [python(theirs[side.package]), "-c", asked], check=True, capture_output=True, text=True
-        ).stdout.strip()
+    for peer, packages in _ENVIRONMENTS.items():
+        if side.package in packages:
+            asked = f"import importlib.metadata as m; print(m.version({side.package!r}))"
+            told = subprocess.run([python(peer), "-c", asked], check=True, capture_output=True, text=True)
+            return told.stdout.strip()
     return importlib.metadata.version(side.package)
