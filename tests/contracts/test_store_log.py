@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
-from tests.support.queueing import Hands, part, request
-from tests.support.redis import Server, queue_name
+from tests.support.queueing import Given, Hands, part, request
+from tests.support.redis import queue_name
 
 from beacon_cli import queue_check
 from beacon_cli.ports import Store
 from beacon_cli.queues import memory, redis, sqlite
 from beacon_cli.tickets import Caps, Entered, Granted, LogKind
 
-Given: TypeAlias = tuple[Store, Hands]
 KEPT = 50
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Redis for all tests of this file."""
-    with Server(tmp_path_factory.mktemp("redis"), 'save ""') as started:
-        yield started
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])

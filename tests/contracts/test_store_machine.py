@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -282,13 +282,6 @@ def _from_zero(value: Any, base: int) -> Any:
         case dict():
             return {_from_zero(key, base): _from_zero(each, base) for key, each in value.items()}
     return [_from_zero(each, base) for each in value]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Redis; each sequence has a queue of its own in it."""
-    with Server(tmp_path_factory.mktemp("redis"), 'save ""') as started:
-        yield started
 
 
 @pytest.mark.timeout(3600)
