@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from aiohttp import web
 from beacon_cli.behaviour import answers as said
 from beacon_cli.behaviour import timing
 from beacon_cli.behaviour.script import Director, Effect, Rule, Script
+from beacon_cli.emulator.beside import beside
 
 HOST = "127.0.0.1"
 _LARGEST_REQUEST = 32 * 1024 * 1024
@@ -152,53 +152,34 @@ async def _turns() -> None:
         await asyncio.sleep(0)
 
 
+@asynccontextmanager
+async def serving(endpoint: Endpoint, port: int = 0) -> AsyncIterator[str]:
+    """Serve within the running event loop (asyncio) for as long as the body lasts; gives the address.
+
+    Raises:
+        OSError: the port cannot be used.
+    """
+    runner = web.AppRunner(endpoint.app(), shutdown_timeout=_CLOSING, handler_cancellation=True)
+    await runner.setup()
+    listener = socket.create_server((HOST, port), backlog=1024)
+    try:
+        await web.SockSite(runner, listener).start()
+        yield f"http://{HOST}:{runner.addresses[0][1]}"
+    finally:
+        # asyncio trips over a connection that it has accepted when its server closes: let that come to rest.
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().remove_reader(listener)
+        await _turns()
+        await runner.cleanup()
+        await _turns()
+
+
 @contextmanager
 def running(endpoint: Endpoint, port: int = 0) -> Iterator[str]:
     """Serve from a thread and event loop of its own for the body; gives the address without region.
 
     Raises:
-        OSError: the port cannot be used.
+        OSError: as `serving`.
     """
-    started = threading.Event()
-    box: list[str | BaseException] = []
-    stop: list[Callable[[], object]] = []
-
-    async def serve() -> None:
-        told = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        runner = web.AppRunner(endpoint.app(), shutdown_timeout=_CLOSING, handler_cancellation=True)
-        await runner.setup()
-        listener = socket.create_server((HOST, port), backlog=1024)
-        try:
-            await web.SockSite(runner, listener).start()
-            stop.append(lambda: loop.call_soon_threadsafe(told.set))
-            box.append(f"http://{HOST}:{runner.addresses[0][1]}")
-            started.set()
-            await told.wait()
-        finally:
-            # asyncio trips over a connection that it has accepted when its server closes: let that come to rest.
-            with suppress(NotImplementedError):  # Windows
-                loop.remove_reader(listener)
-            await _turns()
-            await runner.cleanup()
-            await _turns()
-
-    def work() -> None:
-        try:
-            asyncio.run(serve())
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
-            box.append(error)
-        finally:
-            started.set()
-
-    thread = threading.Thread(target=work, name="beacon-endpoint", daemon=True)
-    thread.start()
-    started.wait()
-    if isinstance(box[0], BaseException):
-        raise box[0]
-    try:
-        yield box[0]
-    finally:
-        for tell in stop:
-            tell()
-        thread.join()
+    with beside(serving(endpoint, port), "beacon-endpoint") as address:
+        yield address

@@ -11,7 +11,6 @@ import shlex
 import signal
 import socket
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from grpclib.server import Server
 
 from beacon_cli import circles
 from beacon_cli.behaviour import script as scripts
+from beacon_cli.emulator.beside import beside
 from beacon_cli.emulator.deployment import APPS, App
 from beacon_cli.emulator.ledger import Ledger
 from beacon_cli.emulator.plane import ControlPlane
@@ -148,42 +148,9 @@ def running(
     Raises:
         StartError: as `serving`.
     """
-    started = threading.Event()
-    box: list[Address | BaseException] = []
-    stop: list[Callable[[], object]] = []
-
-    async def serve_until_told() -> None:
-        told = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        async with serving(
-            settings or Settings(), port=port, ledger=ledger, apps=apps, carry_out=carry_out
-        ) as address:
-            stop.append(lambda: loop.call_soon_threadsafe(told.set))
-            box.append(address)
-            started.set()
-            await told.wait()
-
-    def work() -> None:
-        try:
-            asyncio.run(serve_until_told())
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
-            box.append(error)
-        finally:
-            started.set()
-
-    thread = threading.Thread(target=work, name="beacon-emulator", daemon=True)
-    thread.start()
-    started.wait()
-    if isinstance(box[0], BaseException):
-        raise box[0]
-    try:
-        yield box[0]
-    finally:
-        for tell in stop:
-            tell()
-        thread.join()
-    if isinstance(box[-1], BaseException):
-        raise box[-1]
+    served = serving(settings or Settings(), port=port, ledger=ledger, apps=apps, carry_out=carry_out)
+    with beside(served, "beacon-emulator") as address:
+        yield address
 
 
 async def serve(
