@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 import msgspec
 import pytest
+from tests.support.jobrig import FILE, Rig, going
 from tests.support.jobs import spec
-from tests.support.queueing import request
 
-from beacon_cli import locks
-from beacon_cli.disk import DISK, Disk
 from beacon_cli.errors import StoreError
-from beacon_cli.queues import memory
-from beacon_cli.runs import Runs, RunState, Summary
+from beacon_cli.runs import RunState, Summary
 from beacon_cli.server import jobs as server_jobs
-from beacon_cli.server.book import Book, Entry, Stage
-from beacon_cli.server.children import Child, Ending
-from beacon_cli.server.jobs import FullError, Jobs
+from beacon_cli.server.book import Entry, Stage
+from beacon_cli.server.children import Child
+from beacon_cli.server.jobs import FullError
 from beacon_cli.tickets import Priority
 
 pytestmark = pytest.mark.anyio
-FILE = b"id: posted\n"
 BEGUN = Summary(run_id="a", state=RunState.INTERRUPTED, started_at=0.0, job="posted")
 
 
@@ -42,111 +35,6 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits in real time."""
     monkeypatch.setattr(server_jobs, "_PAUSE", 0.0)
     monkeypatch.setattr(server_jobs, "_WATCH", 0.01)
-
-
-class Played:
-    """A process that ends when the test says so."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.stopped = 0
-        self._ending = anyio.Event()
-        self._how = Ending(0)
-
-    async def ended(self) -> Ending:
-        """See `Child.ended`."""
-        await self._ending.wait()
-        return self._how
-
-    def stop(self) -> None:
-        """See `Child.stop`."""
-        self.stopped += 1
-        self.end(143)
-
-    def end(self, code: int, *said: str) -> None:
-        """End it."""
-        self._how = Ending(code, said)
-        self._ending.set()
-
-
-class Player:
-    """Starts played processes; a run that began has a folder."""
-
-    def __init__(self, runs: Runs) -> None:
-        self.started: list[Played] = []
-        self.expected = Priority.NORMAL
-        self.priorities: list[Priority] = []
-        self._runs = runs
-        self._news = anyio.Event()
-
-    async def begin(self, run_id: str, job: Path, priority: Priority) -> Child:
-        """See `Launcher.begin`."""
-        assert await anyio.Path(job).read_bytes() == FILE
-        self.priorities.append(priority)
-        return self._start(f"begin {run_id}")
-
-    async def resume(self, run_id: str, priority: Priority) -> Child:
-        """See `Launcher.resume`."""
-        self.priorities.append(priority)
-        return self._start(f"resume {run_id}")
-
-    async def process(self, number: int) -> Played:
-        """The process with this number, once it is there."""
-        while len(self.started) <= number:
-            await self._news.wait()
-        return self.started[number]
-
-    def _start(self, what: str) -> Played:
-        played = Played(what)
-        self.started.append(played)
-        self._news.set()
-        self._news = anyio.Event()
-        return played
-
-
-class Rig(msgspec.Struct):
-    """A server's jobs, and all that they touch."""
-
-    jobs: Jobs
-    player: Player
-    runs: Runs
-    said: list[str]
-    places: list[str]
-    """The runs that have taken their places in the queue, in order."""
-    home: Path
-
-    def stage(self, run_id: str) -> str:
-        """How far a job has come, on disk."""
-        path = self.home / "server" / "jobs" / f"{run_id}.json"
-        return msgspec.json.decode(path.read_bytes(), type=Entry).stage.value
-
-    async def take(self) -> str:
-        """Take a job in; gives its run id."""
-        return (await self.jobs.take(spec(), FILE)).run_id
-
-
-@asynccontextmanager
-async def going(home: Path, *, processes: int = 20, disk: Disk = DISK, **store: Any) -> AsyncIterator[Rig]:
-    """A server's jobs for the body; stopped after it."""
-    runs = Runs(home)
-    (home / "server").mkdir(parents=True, exist_ok=True)
-    book = Book(home / "server" / "jobs", disk)
-    said = book.load()
-    player = Player(runs)
-    places: list[str] = []
-
-    def queued(run_id: str, job: Path, priority: Priority) -> None:
-        assert priority is player.expected
-        assert job.read_bytes() == FILE
-        places.append(run_id)
-
-    kept = store.get("store") or memory.store()
-    jobs = Jobs(book, runs, kept, player, queue_up=queued, home=home, processes=processes, say=said.append)
-    async with anyio.create_task_group() as group:
-        jobs.start(group)
-        yield Rig(jobs, player, runs, said, places, home)
-        with anyio.fail_after(5):
-            assert await jobs.stop()
 
 
 async def test_a_job_is_carried_out_and_ends(tmp_path: Path) -> None:
@@ -279,7 +167,7 @@ async def test_jobs_beyond_the_processes_wait_in_order(tmp_path: Path) -> None:
 async def test_a_queue_that_is_away_for_a_moment_fails_no_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is asked again, said once, and jobs keep their order; one that stays away does fail them."""
+    """It is asked again, said once, and jobs keep their places; one that stays away does fail them."""
     monkeypatch.setattr(server_jobs, "_PAUSE", 0.01)
     async with going(tmp_path) as rig:
         take, tries = rig.jobs._queue_up, [0]
@@ -292,10 +180,10 @@ async def test_a_queue_that_is_away_for_a_moment_fails_no_job(
 
         monkeypatch.setattr(rig.jobs, "_queue_up", away)
         ids = [await rig.take(), await rig.take()]
-        for number, run_id in enumerate(ids):
-            process = await rig.player.process(number)
-            assert process.what == f"begin {run_id}"
-            process.end(0)
+        await rig.player.process(1)  # both begin at once: which of them first is not said
+        begun = {process.what: process for process in rig.player.started}
+        for run_id in ids:
+            begun[f"begin {run_id}"].end(0)
             await rig.jobs.ended(run_id)
         assert (rig.places, [rig.stage(run_id) for run_id in ids]) == (ids, ["finished"] * 2)
         assert [line for line in rig.said if "cannot be reached" in line] == rig.said[:1]
@@ -304,126 +192,6 @@ async def test_a_queue_that_is_away_for_a_moment_fails_no_job(
         lost = await rig.take()
         await rig.jobs.ended(lost)
         assert rig.stage(lost) == "failed"
-
-
-async def test_a_job_that_has_no_process_yet_is_cancelled_at_once(tmp_path: Path) -> None:
-    """None is ever started for it."""
-    async with going(tmp_path, processes=1) as rig:
-        first, second = await rig.take(), await rig.take()
-        await rig.player.process(0)
-        assert await rig.jobs.cancel(second)
-        with anyio.fail_after(5):
-            await rig.jobs.ended(second)
-        assert await rig.jobs.cancel(second) is None
-        (await rig.player.process(0)).end(0)
-        await rig.jobs.ended(first)
-        await anyio.sleep(0.02)
-        assert len(rig.player.started) == 1
-    assert rig.stage(second) == "cancelled"
-
-
-async def test_a_job_without_a_ticket_is_cancelled_by_a_signal(tmp_path: Path) -> None:
-    """What asks an endpoint is in no queue."""
-    async with going(tmp_path) as rig:
-        run_id = await rig.take()
-        process = await rig.player.process(0)
-        assert await rig.jobs.cancel(run_id)
-        with anyio.fail_after(5):
-            await rig.jobs.ended(run_id)
-        assert (process.stopped, rig.stage(run_id)) == (1, "cancelled")
-
-
-async def test_a_job_is_cancelled_while_its_process_is_being_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There is none yet that could be asked to end; it is, once it is there."""
-    async with going(tmp_path) as rig:
-        begin: Callable[..., Any] = rig.player.begin
-        starting, go_on = anyio.Event(), anyio.Event()
-
-        async def slow(*given: Any) -> Any:
-            starting.set()
-            await go_on.wait()
-            return await begin(*given)
-
-        monkeypatch.setattr(rig.player, "begin", slow)
-        run_id = await rig.take()
-        await starting.wait()
-        assert await rig.jobs.cancel(run_id)
-        go_on.set()
-        with anyio.move_on_after(5):
-            process = await rig.player.process(0)
-            while not process.stopped:  # noqa: ASYNC110 - it tells nobody
-                await anyio.sleep(0.01)
-        assert (process.stopped, rig.stage(run_id)) == (1, "cancelled")
-
-
-async def test_a_job_with_a_ticket_is_cancelled_through_the_queue(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So that its run can say who ended it; no signal comes while it does."""
-    store = memory.store()
-    async with going(tmp_path, store=store) as rig:
-        run_id = await rig.take()
-        process = await rig.player.process(0)
-        store.enter(request(run_id, "eu"))
-        monkeypatch.setattr(rig.jobs, "_summary", lambda _: BEGUN)
-        assert await rig.jobs.cancel(run_id)
-        while "eu" in store.snapshot().regions:  # noqa: ASYNC110 - a store tells nobody
-            await anyio.sleep(0.01)
-        process.end(130)
-        await rig.jobs.ended(run_id)
-        assert (process.stopped, rig.stage(run_id)) == (0, "cancelled")
-
-
-async def test_a_run_that_another_process_writes_is_watched(tmp_path: Path) -> None:
-    """It is not begun a second time: an earlier server's process goes on with it."""
-    async with going(tmp_path, processes=1) as rig:
-        run_id = await rig.take()
-        await rig.player.process(0)
-    folder = rig.runs.create(run_id, FILE)
-    with locks.lock(folder.path / "lock", "run", DISK):
-        async with going(tmp_path) as rig:
-            await anyio.sleep(0.05)
-            assert rig.player.started == []
-
-
-async def test_a_run_that_an_earlier_servers_process_carries_out_is_cancelled_too(tmp_path: Path) -> None:
-    """One that is in no queue is told by a signal, though it is no child of this server."""
-    async with going(tmp_path) as rig:
-        run_id = await rig.take()
-        await rig.player.process(0)
-    folder = rig.runs.create(run_id, FILE)
-    code = (
-        "import sys, time\nfrom pathlib import Path\nfrom beacon_cli import disk, locks\n"
-        "with locks.lock(Path(sys.argv[1]), 'run', disk.DISK):\n    sys.stdout.write('locked')\n"
-        "    sys.stdout.flush()\n    time.sleep(9)"
-    )
-    command = [sys.executable, "-c", code, str(folder.path / "lock")]
-    async with await anyio.open_process(command) as process:
-        assert process.stdout is not None
-        assert await process.stdout.receive() == b"locked"
-        async with going(tmp_path) as rig:
-            assert await rig.jobs.cancel(run_id)
-            with anyio.fail_after(10):
-                assert await process.wait() == -signal.SIGTERM
-    assert rig.stage(run_id) == "cancelled"
-
-
-async def test_a_process_that_an_earlier_server_had_just_started_comes_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The new server's own finds the run there, and fails; the job does not: the other carries it out."""
-    async with going(tmp_path) as rig:
-        run_id = await rig.take()
-        process = await rig.player.process(0)
-        assert process.what == f"begin {run_id}"
-        ended = Summary(run_id=run_id, state=RunState.FINISHED, started_at=0.0, job="posted")
-        monkeypatch.setattr(rig.jobs, "_summary", lambda _: ended)
-        process.end(2, f"there is a run '{run_id}' already; choose another --run-id")
-        with anyio.fail_after(5):
-            await rig.jobs.ended(run_id)
-    assert (rig.stage(run_id), len(rig.player.started)) == ("finished", 1)
 
 
 async def test_a_run_that_never_began_is_begun_anew(tmp_path: Path) -> None:
