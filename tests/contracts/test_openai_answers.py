@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.contracts.executing import failed
-from tests.support.endpoint import answer
+from tests.support.endpoint import answer, plain, raw
 from tests.support.openai import outcome
 
 from beacon_cli.executors import completions, waits
@@ -125,7 +125,7 @@ def test_a_wait_of_hours_is_not_sat_out_by_a_run(error: Any, headers: dict[str, 
     """A daily quota that is spent ends the region soon, and the line says when to come back and how."""
     said = _refused(429, {"error": error}, **headers)
     assert (said.kind, said.transient, said.retry_after) == (ErrorKind.THROTTLED, False, None)
-    assert f"it wants no request for {wait}: beacon retry after that" in said.message
+    assert said.message.startswith(f"wait {wait}, then beacon retry: HTTP 429: ")
 
 
 def test_a_wait_that_a_run_has_is_waited_for() -> None:
@@ -142,3 +142,25 @@ def test_metadata_of_another_form_asks_for_no_wait(metadata: Any) -> None:
     """What a gateway adds to an error is read only where it is of the known form."""
     said = _refused(429, {"error": {"message": "slow", "metadata": metadata}})
     assert (said.transient, said.retry_after) == (True, None)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+UNREADABLE = {
+    "another protocol": raw(b"SSH-2.0-OpenSSH_9\r\n"),
+    "a status of letters": raw(b"HTTP/1.1 2x0 OK\r\n\r\n"),
+    "a header without a colon": raw(b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"),
+    "a chunk without a length": raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
+    "a chunk without an end": raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{}"),
+    "a coding that is another": plain(200, b"nope", content_encoding="gzip"),
+    "a coding that nobody asked for": plain(200, b"nope", content_encoding="br"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_what_the_library_cannot_read_looks_like_no_status(name: str) -> None:
+    """The HTTP library calls whatever it cannot read a 400: the endpoint said no such thing."""
+    said = failed(await outcome(UNREADABLE[name]))
+    assert (said.kind, said.transient) == (ErrorKind.CONNECTION, True)
+    assert "400" not in said.message
+    assert "message" not in said.message
+    assert "http://" not in said.message

@@ -72,8 +72,6 @@ _MOST_MODELS = 10_000
 _LONGEST_NAME = 200
 _STATUS = re.compile(r"[345]\d\d")
 _EXCERPT = 300
-_TOLD = 1_000
-"""Characters of a message beyond which nobody reads what stands after it."""
 
 
 def is_success(status: int) -> bool:
@@ -151,9 +149,7 @@ def _failed(means: tuple[ErrorKind, bool], message: str, asked_for: float | None
     kind, transient = means
     if transient and kind is ErrorKind.THROTTLED and asked_for is not None and asked_for > waits.LONGEST_WAIT:
         transient = False
-        message = (
-            f"{message[:_TOLD]}; it wants no request for {waits.in_words(asked_for)}: beacon retry after that"
-        )
+        message = f"wait {waits.in_words(asked_for)}, then beacon retry: {message}"
     wait = min(asked_for, waits.LONGEST_WAIT) if transient and asked_for is not None else None
     return Failed(kind=kind, message=shorten(message), transient=transient, retry_after=wait, provenance=about)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import secrets
 import ssl
 import time
@@ -61,6 +62,7 @@ _REFUSED = 401
 _SEE_OTHER = 303
 _FETCHES = 20
 """As often as browsers do: 50 minutes at Modal."""
+_MADE_UP = re.compile(r"<\w+Error: 400, message='(?P<text>[^']*)'>|\b400, message:\s*(?P<rest>.*)", re.DOTALL)
 _STALE = "the connection held an answer to no question of ours"
 
 
@@ -348,5 +350,14 @@ def _told(error: Exception, endpoint: Way) -> Failed:
 
 
 def _words(error: BaseException, endpoint: Way) -> str:
-    said = " ".join(str(error).split()).replace(" ssl:default", "") or type(error).__name__
+    said = " ".join(_said(error).split()).replace(" ssl:default", "") or type(error).__name__
     return shorten(endpoint.secrets.masked(said))
+
+
+def _said(error: BaseException) -> str:
+    """The library's words without the status 400 that it makes up for what it cannot read."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status}: {error.message}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"what came is no HTTP that can be read: {error.message}"
+    return _MADE_UP.sub(lambda found: found["text"] or found["rest"] or "", str(error))
