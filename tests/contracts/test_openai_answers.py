@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from tests.contracts.executing import failed
-from tests.support.endpoint import answer, plain, raw
-from tests.support.openai import outcome
+from tests.support.endpoint import answer, plain, raw, serving
+from tests.support.openai import KEY, opened, outcome
 
+from beacon_cli.errors import StartError
 from beacon_cli.executors import completions, waits
 from beacon_cli.model import INFRASTRUCTURE, ErrorKind, Failed, Succeeded
 
@@ -164,3 +166,27 @@ async def test_what_the_library_cannot_read_looks_like_no_status(name: str) -> N
     assert "400" not in said.message
     assert "message" not in said.message
     assert "http://" not in said.message
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "refused"),
+    [
+        (400, b'[{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}]', True),
+        (403, b'{"Message": "Bearer Token has expired"}', True),
+        (401, b"", True),
+        (400, b'{"error": {"message": "no such list"}}', False),
+        (404, b"", False),
+        (500, b"API key expired", False),
+    ],
+)
+async def test_no_run_begins_with_a_key_that_is_refused(
+    status: int,
+    body: bytes,
+    refused: bool,  # noqa: FBT001 - a table
+) -> None:
+    """However an endpoint refuses the key as the run begins, nothing is asked; other refusals stop nobody."""
+    async with serving(answer()) as server:
+        server.models = plain(status, body)
+        with pytest.raises(StartError, match="refuses the key in KEY") if refused else nullcontext():
+            async with opened(server, environ={"KEY": KEY}, api_key_env="KEY"):
+                pass

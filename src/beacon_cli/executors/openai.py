@@ -57,8 +57,6 @@ _ESCAPED = 6
 """Bytes that one character of ASCII takes where an encoder escapes it."""
 _ERROR_BODY = 100_000
 _CLOSING = 1.0
-_REFUSED = 401
-"""A 403 may be for the list alone: of a key that is for questions, or of a gateway that knows no list."""
 _SEE_OTHER = 303
 _FETCHES = 20
 """As often as browsers do: 50 minutes at Modal."""
@@ -310,7 +308,7 @@ class OpenaiExecutor:
             raise StartError(f"{where} is not trusted ({_words(error, endpoint)}); {hint}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that cannot be one
             raise StartError(f"{where} cannot be reached ({_words(error, endpoint)})") from None
-        if status == _REFUSED:
+        if completions.refuses_key(status, body):
             names = ", ".join(connections.secret(self._target, region))
             what = f"the key in {names}" if names else "a request without a key; set api_key_env"
             raise StartError(f"{where} refuses {what} (HTTP {status})")
