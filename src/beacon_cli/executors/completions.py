@@ -38,7 +38,7 @@ _HUNDREDS: dict[int, tuple[ErrorKind, bool]] = {
     5: (ErrorKind.PLATFORM, True),
 }
 
-_OF_THE_MODEL = re.compile(r"\bmodel\b|DeploymentNotFound|API deployment", re.IGNORECASE)
+_OF_THE_MODEL = re.compile(r"\bmodel\b|DeploymentNotFound|API deployment|No endpoints found", re.IGNORECASE)
 """What a 404 says where the endpoint is there and the model is not."""
 _OF_THE_KEY = re.compile(
     r"api key (?:not valid|expired)|(?:incorrect|invalid) api key|make sure your api key is valid"
@@ -296,6 +296,13 @@ def _paid(said: dict[Any, Any], about: JsonObject) -> JsonObject:
 
 
 def _message(said: Any) -> str:
+    """An error's words, with those of the provider behind a gateway that has only passed them on."""
+    own = _own_message(said)
+    behind = _own_message(filters.passed_on(said))
+    return f"{own}: {behind}" if own and behind and behind not in own else own or behind
+
+
+def _own_message(said: Any) -> str:
     """An error's words: OpenAI's, vLLM's, Ollama's, Bedrock's and FastAPI's forms; empty where there are none."""
     if type(said) is not dict:
         return ""
