@@ -365,3 +365,21 @@ def test_our_own_endpoint_refuses_what_is_no_request(body: bytes) -> None:
             pass
         assert refused.value.code == 400
         refused.value.close()
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_many_large_answers_are_held_few_at_a_time(told: bool) -> None:  # noqa: FBT001 - a parameter
+    """Twenty answers of 5 MB at once are all read, and take no hundred megabytes."""
+    body = b'{"choices":[{"message":{"content":"%b"},"finish_reason":"stop"}]}' % (b"x" * 5_000_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    chunks = (b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body), body, b"\r\n0\r\n\r\n")
+    reply = raw(head, b"Content-Length: %d\r\n\r\n" % len(body), body) if told else raw(head, *chunks)
+    async with serving(reply) as server, opened(server, limits=Limits(answer_bytes=1_000)) as executor:
+        tracemalloc.start()
+        try:
+            said = await asyncio.gather(*(executor.attempt(asking(), 1, Book().placed) for _ in range(20)))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert all(isinstance(each, Succeeded) for each in said)
+    assert peak < 70_000_000

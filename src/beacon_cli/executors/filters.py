@@ -77,7 +77,7 @@ def found(said: Any, message: str) -> Mapping[str, Any] | None:
 
 
 def passed_on(said: Any) -> dict[Any, Any] | None:
-    """What the provider behind a gateway said, as OpenRouter passes it on: in `error.metadata.raw`, as JSON or text."""
+    """What the provider behind a gateway said, as OpenRouter passes it on: `error.metadata.raw`, JSON or text."""
     error = said.get("error") if type(said) is dict else None
     metadata = error.get("metadata") if type(error) is dict else None
     raw = metadata.get("raw") if type(metadata) is dict else None

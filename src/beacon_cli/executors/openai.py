@@ -14,6 +14,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AsyncExitStack
 from functools import cache, partial
 from types import TracebackType
 from typing import Self
@@ -53,6 +54,8 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], ErrorKind, bool], ...] = (
 )
 
 _BODY = 10_000_000
+_SMALL = 500_000
+"""Bytes of an answer up to which any number may be held at once."""
 _ESCAPED = 6
 """Bytes that one character of ASCII takes where an encoder escapes it."""
 _ERROR_BODY = 100_000
@@ -256,7 +259,7 @@ class OpenaiExecutor:
         status, secrets = response.status, endpoint.secrets
         headers = completions.told(response.headers, secrets.masked)
         succeeded = completions.is_success(status)
-        body = await _bounded(response, self._largest if succeeded else _ERROR_BODY)
+        body = await _bounded(response, self._largest if succeeded else _ERROR_BODY, endpoint.large)
         if body is None:
             response.close()
             body = b""
@@ -298,7 +301,8 @@ class OpenaiExecutor:
                     endpoint.models, headers=endpoint.headers, allow_redirects=False
                 ) as response:
                     status = response.status
-                    body = endpoint.secrets.out_of(await _bounded(response, self._largest) or b"")
+                    body = await _bounded(response, self._largest, endpoint.large) or b""
+                    body = endpoint.secrets.out_of(body)
         except aiohttp.ConnectionTimeoutError:
             raise StartError(f"{where} cannot be reached (no connection within the time limit)") from None
         except TimeoutError:
@@ -325,17 +329,26 @@ def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
     return Cancelled(message="the request was closed") if task.cancelled() else task.result()
 
 
-async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes | None:
-    """The body, or None if it is longer than `most` bytes; no more than that is ever held."""
+async def _bounded(response: aiohttp.ClientResponse, most: int, large: asyncio.Semaphore) -> bytes | None:
+    """The body, or None if it is longer than `most` bytes; no more than that is ever held.
+
+    Few that are `large` are held at once: the others wait on their way, where the kernel holds them back.
+    """
     if response.content_length is not None and "Content-Encoding" not in response.headers:
-        return await response.read() if response.content_length <= most else None
+        if response.content_length <= _SMALL:
+            return await response.read()
+        async with large:
+            return await response.read() if response.content_length <= most else None
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > most:
-            return None
-        chunks.append(chunk)
+    async with AsyncExitStack() as held:
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > most:
+                return None
+            if size > _SMALL >= size - len(chunk):
+                await held.enter_async_context(large)
+            chunks.append(chunk)
     return b"".join(chunks)
 
 
