@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import nullcontext
 from typing import Any
 
+import anyio
 import pytest
-from tests.contracts.executing import failed
-from tests.support.endpoint import answer, plain, raw, serving
+from tests.contracts.executing import Book, asking, failed
+from tests.support.endpoint import Asked, answer, in_turn, plain, raw, serving
 from tests.support.openai import KEY, opened, outcome
 
 from beacon_cli.errors import StartError
@@ -190,3 +192,23 @@ async def test_no_run_begins_with_a_key_that_is_refused(
         with pytest.raises(StartError, match="refuses the key in KEY") if refused else nullcontext():
             async with opened(server, environ={"KEY": KEY}, api_key_env="KEY"):
                 pass
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 504])
+async def test_an_answer_that_comes_after_its_failure_is_nobodys(status: int) -> None:
+    """A server that gives up, and answers a little later all the same, does not answer another question."""
+    late = b'{"choices":[{"message":{"content":"Late."},"finish_reason":"stop"}]}'
+    head = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+    async def gives_up(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(head % (status, 2) + b"{}")
+        await writer.drain()
+        with anyio.move_on_after(1):
+            await asked.gone()  # or the next question has begun to come
+        writer.write(head % (200, len(late)) + late)
+
+    async with serving(in_turn(gives_up, answer("Mine."))) as server, opened(server) as executor:
+        assert failed(await executor.attempt(asking(), 1, Book().placed)).transient
+        said = await executor.attempt(asking(), 2, Book().placed)
+    assert isinstance(said, Succeeded)
+    assert said.response == "Mine."

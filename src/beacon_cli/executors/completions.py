@@ -79,6 +79,11 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300  # noqa: PLR2004 - as HTTP counts
 
 
+def may_answer_yet(status: int) -> bool:
+    """Whether a server that says this may have given up an answer that then comes, to whoever asks next."""
+    return status == 408 or status >= 500  # noqa: PLR2004 - as HTTP counts
+
+
 def told(headers: Mapping[str, str], hide: Callable[[str], str]) -> Headers:
     """Those of an answer's headers that mean something to beacon, each without what must be hidden."""
     return {name: hide(value) for name in _HEARD if (value := headers.get(name)) is not None}

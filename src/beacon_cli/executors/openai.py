@@ -23,6 +23,7 @@ import aiohttp
 import anyio
 import msgspec
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
@@ -77,13 +78,26 @@ class _Body(BytesPayload):
     def __init__(self, value: bytes, sent: asyncio.Future[bool]) -> None:
         super().__init__(value, content_type="application/json")
         self._sent = sent
+        self._protocol: ResponseHandler | None = None
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        if getattr(getattr(writer, "protocol", None), "should_close", False):
-            raise aiohttp.ClientConnectionError(_STALE)
+        protocol = getattr(writer, "protocol", None)
+        if isinstance(protocol, ResponseHandler):
+            self._protocol = protocol
+            if protocol.should_close:
+                raise aiohttp.ClientConnectionError(_STALE)
         await super().write_with_length(writer, content_length)
         if not self._sent.done():
             self._sent.set_result(True)
+
+    def was_the_last(self, response: aiohttp.ClientResponse) -> None:
+        """Let the connection carry no other question; to be called before the event loop has its next turn."""
+        if self._protocol is None:
+            return
+        if response.connection is None:  # read to its end already, and free for whoever comes
+            self._protocol.close()
+        else:
+            self._protocol.force_close()
 
 
 class OpenaiExecutor:
@@ -222,14 +236,16 @@ class OpenaiExecutor:
         return not left
 
     async def _exchange(self, endpoint: Way, execution: Execution, sent: asyncio.Future[bool]) -> Outcome:
-        body = self._encode(self._request(execution))
+        body = _Body(self._encode(self._request(execution)), sent)
         try:
             async with endpoint.session.post(
-                endpoint.completions, data=_Body(body, sent), headers=endpoint.headers, allow_redirects=False
+                endpoint.completions, data=body, headers=endpoint.headers, allow_redirects=False
             ) as response:
                 if not sent.done() and completions.is_success(response.status):
                     response.close()  # it came before the question was out
                     raise aiohttp.ClientConnectionError(_STALE)  # noqa: TRY301 - told as the library's own are
+                if completions.may_answer_yet(response.status):
+                    body.was_the_last(response)
                 later = _later(endpoint, response)
                 if later is None:
                     return await self._read(endpoint, response)
