@@ -227,3 +227,21 @@ def test_what_is_passed_on_in_another_form_spoils_no_error(raw: Any) -> None:
     said = completions.of_status(502, json.dumps({"error": error}).encode(), {}, 1e9)
     assert isinstance(said, Failed)
     assert said.message.startswith("HTTP 502: Provider returned error")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_not_for_one_model_is_good_for_others(status: int) -> None:
+    """LiteLLM refuses a model that a key may not use with a 401 or a 403: the region's other models go on."""
+    error = {"message": "key not allowed to access model.", "type": "key_model_access_denied", "code": str(status)}
+    said = completions.of_status(status, json.dumps({"error": error}).encode(), {}, 1e9)
+    assert isinstance(said, Failed)
+    assert (said.kind, said.transient) == (ErrorKind.BAD_REQUEST, False)
+
+
+@pytest.mark.parametrize("status", [400, 429])
+def test_a_budget_that_is_used_up_is_not_asked_again(status: int) -> None:
+    """LiteLLM says that a key's budget is spent with a 429 or a 400: no wait helps, and the region is given up."""
+    error = {"message": "Budget has been exceeded!", "type": "budget_exceeded", "code": str(status)}
+    said = completions.of_status(status, json.dumps({"error": error}).encode(), {"retry-after": "5"}, 1e9)
+    assert isinstance(said, Failed)
+    assert (said.kind, said.transient, said.retry_after) == (ErrorKind.THROTTLED, False, None)

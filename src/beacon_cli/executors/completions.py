@@ -47,8 +47,11 @@ _OF_THE_KEY = re.compile(
 )
 """What Google and xAI (400) and Bedrock (403) say of a key that others refuse with a 401."""
 _KEY_STATUSES = frozenset({400, 403})
-_USED_UP = "insufficient_quota"
-"""OpenAI's code of a 429 where no money is left: no wait helps."""
+_USED_UP = frozenset({"insufficient_quota", "budget_exceeded"})
+"""OpenAI's and LiteLLM's names for an account or a key with no money left, with a 429 or a 400: no wait helps."""
+_OF_MONEY = frozenset({ErrorKind.THROTTLED, ErrorKind.BAD_REQUEST})
+_NOT_THIS_MODEL = "_model_access_denied"
+"""How LiteLLM's names end for a key that is good, and not for this model; with a 401 or a 403."""
 
 _KEPT = ("id", "model", "system_fingerprint", "service_tier", "usage", "provider", "prompt_filter_results")
 _KEPT_OF_CHOICE = ("stop_reason", "native_finish_reason", "content_filter_results")
@@ -160,13 +163,21 @@ def _failed(means: tuple[ErrorKind, bool], message: str, asked_for: float | None
 def _meaning(status: int, said: Any, otherwise: tuple[ErrorKind, bool]) -> tuple[ErrorKind, bool]:
     """What a status means with this body: kind, and whether another attempt may do better."""
     kind, transient = _STATUSES.get(status) or _HUNDREDS.get(status // 100, otherwise)
-    if status in _KEY_STATUSES and _OF_THE_KEY.search(_message(said)):
+    error = said.get("error") if type(said) is dict else None
+    named = (
+        {name for each in ("code", "type") if type(name := error.get(each)) is str}
+        if type(error) is dict
+        else set()
+    )
+    if kind in _OF_MONEY and named & _USED_UP:
+        return ErrorKind.THROTTLED, False
+    if any(name.endswith(_NOT_THIS_MODEL) for name in named):
+        return ErrorKind.BAD_REQUEST, False
+    message = _message(said)[:_EXCERPT]
+    if status in _KEY_STATUSES and _OF_THE_KEY.search(message):
         return ErrorKind.AUTH, False
-    if kind is ErrorKind.NOT_FOUND and _OF_THE_MODEL.search(_message(said)):
+    if kind is ErrorKind.NOT_FOUND and _OF_THE_MODEL.search(message):
         return ErrorKind.BAD_REQUEST, False  # the region's other models are there
-    error = said.get("error") if kind is ErrorKind.THROTTLED and type(said) is dict else None
-    if type(error) is dict and _USED_UP in (error.get("code"), error.get("type")):
-        return kind, False
     return kind, transient
 
 
