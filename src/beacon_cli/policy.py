@@ -23,6 +23,12 @@ from beacon_cli.model import (
     TimedOut,
 )
 
+_ENDED: dict[ErrorKind | None, tuple[str, str]] = {
+    ErrorKind.AUTH: ("were refused for their credentials", " (renew them, then: beacon retry)"),
+    ErrorKind.THROTTLED: ("were throttled", ""),
+}
+"""How executions ended for which a region is given up, and what helps; of other kinds no more is known."""
+_BY_INFRASTRUCTURE = ("failed for good by infrastructure", "")
 _ANSWER_TOKENS = 500
 """What an answer is taken to be where the job sets no `max_tokens`."""
 _CHARACTERS_OF_A_TOKEN = 4
@@ -78,11 +84,10 @@ class Breaker:
 def why_given_up(last: Outcome, rule: BreakerRule) -> str:
     """Why a region is given up whose last execution ended so, and what helps where that is known."""
     why = "timed out" if isinstance(last, TimedOut) else getattr(last, "message", "")
-    if isinstance(last, Failed) and last.kind is ErrorKind.AUTH:
-        ended, remedy = "were refused for their credentials", "; renew them, then: beacon retry"
-    else:
-        ended, remedy = "failed for good by infrastructure", ""
-    return f"{rule.failures} executions in a row {ended}, the last one: {why}{remedy}"
+    kind = last.kind if isinstance(last, Failed) else None
+    ended, remedy = _ENDED.get(kind, _BY_INFRASTRUCTURE)
+    # The remedy first: providers' words are long, and a line is cut at its end.
+    return f"{rule.failures} executions in a row {ended}{remedy}, the last one: {why}"
 
 
 class Pace:

@@ -1,7 +1,8 @@
-"""Endpoints seen from the command line: what `doctor` says of them, and that no key leaves by any way out."""
+"""Endpoints seen from the command line: what `doctor` says of them, keys that expire, and that none leaves."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -9,7 +10,7 @@ from subprocess import CompletedProcess
 import anyio
 import pytest
 from tests.acceptance.conftest import BEACON
-from tests.support.endpoint import Reply, answer, plain, raw, serving
+from tests.support.endpoint import Asked, Reply, answer, plain, raw, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -154,6 +155,37 @@ async def test_a_key_leaves_by_no_way_out(office: Office, reply: Reply, code: in
     assert "us" in said
     for secret in (KEY, ESCAPED, KEY[:12]):
         assert secret not in said
+
+
+async def test_a_key_that_expires_is_renewed_by_retry(office: Office, tmp_path: Path) -> None:
+    """A region stops where its key expires; a retry with a new one asks what has no answer, and nothing twice."""
+    fresh = "token-of-the-next-hour"
+    answered: list[str] = []
+
+    async def reply(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        question = asked.json["messages"][-1]["content"]
+        if len(answered) >= 20 and fresh not in asked.headers["authorization"]:
+            await plain(403, b'{"Message": "Bearer Token has expired"}')(asked, writer)
+            return
+        answered.append(question)
+        await answer()(asked, writer)
+
+    questions = [{"id": f"q{number}", "text": f"{number}?"} for number in range(60)]
+    about = {"id": "expiring", "regions": ["us"], "models": ["m"], "questions": questions}
+    async with serving(reply) as server:
+        target = {"openai": {"base_url": server.url, "api_key_env": "SOME_KEY"}}
+        (tmp_path / "expiring.json").write_text(json.dumps({**about, "executor": target}))
+        said = []
+        for arguments, key in ((("run", "expiring.json", "--run-id", "r"), KEY), (("retry", "r"), fresh)):
+            environment = {**office.environment, "SOME_KEY": key}
+            done = await anyio.run_process(
+                [str(BEACON), *arguments], env=environment, cwd=office.folder, check=False
+            )
+            said.append((done.returncode, done.stdout.decode()))
+    assert [code for code, _ in said] == [3, 0]
+    assert "refused for their credentials (renew them, then: beacon retry)" in " ".join(said[0][1].split())
+    assert sorted(answered) == sorted(each["text"] for each in questions)
+    assert len(server.asked) < 60 + 10
 
 
 async def test_a_fault_of_beacon_itself_shows_no_key(office: Office) -> None:

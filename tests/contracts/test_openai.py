@@ -15,7 +15,7 @@ from tests.support.endpoint import Reply, answer, hang, in_turn, plain, raw, ser
 from tests.support.openai import KEY, opened, outcome
 
 from beacon_cli.errors import StartError
-from beacon_cli.executors import completions
+from beacon_cli.executors import completions, waits
 from beacon_cli.model import ErrorKind, Failed, Limits, Sampling, Succeeded
 
 pytestmark = pytest.mark.anyio
@@ -268,7 +268,7 @@ async def test_a_slow_drip_can_be_cancelled() -> None:
         ({"retry-after": "-1"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "soon"}, None),
-        ({"retry-after": "1e300"}, completions.LONGEST_WAIT),
+        ({"retry-after": "1e300"}, waits.LONGEST_WAIT),
         ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
         ({"retry-after": "Sat, 21 Nov 2026 10:00:30 GMT"}, 30.0),
         ({"retry-after": "Sat, 21 Nov 2026 09:00:00 GMT"}, 0.0),
@@ -285,7 +285,7 @@ async def test_a_slow_drip_can_be_cancelled() -> None:
 def test_how_long_an_endpoint_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
     """`Retry-After` in seconds, as a date by the server's clock, in milliseconds, and budgets that are spent."""
     now = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC).timestamp()
-    assert completions.wait(headers, now) == (None if seconds is None else pytest.approx(seconds))
+    assert waits.wait(headers, now) == (None if seconds is None else pytest.approx(seconds))
 
 
 async def test_retry_after_a_date() -> None:
@@ -371,11 +371,11 @@ def test_any_status_is_an_outcome(status: int, body: bytes, headers: dict[str, s
     """Whatever comes with an error is a value; no wait is longer than the longest."""
     said = completions.of_status(status, body, headers, 1e9)
     if isinstance(said, Failed):
-        assert said.retry_after is None or 0 <= said.retry_after <= completions.LONGEST_WAIT
+        assert said.retry_after is None or 0 <= said.retry_after <= waits.LONGEST_WAIT
 
 
 @given(text=st.text(max_size=20) | st.from_regex(r"[0-9.]{1,8}(h|m|s|ms)?[0-9]{0,3}(s|ms)?", fullmatch=True))
 def test_any_span_is_bounded(text: str) -> None:
     """A span that can be read lies between nothing and the longest wait."""
-    seconds = completions.span(text)
-    assert seconds is None or 0 <= seconds <= completions.LONGEST_WAIT
+    seconds = waits.span(text)
+    assert seconds is None or 0 <= seconds <= waits.LONGEST_WAIT

@@ -50,6 +50,7 @@ MISSING = {
     ),
     "ollama": _said(404, message='model "x" not found, try pulling it first', type="api_error"),
     "vllm": plain(404, b'{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError"}'),
+    "openrouter": _said(404, code=404, message="No endpoints found for some/name:free."),
     "azure": _said(404, code="DeploymentNotFound", message="The API deployment for this resource does not exist."),
 }
 
@@ -206,3 +207,41 @@ async def test_an_endpoint_that_is_starting_is_waited_for() -> None:
             assert isinstance(await executor.attempt(asking(), 1, Book().placed), Succeeded)
             with pytest.raises(StartError, match=r"did not answer within 0.1 s; it may be starting"):
                 await executor.listed(US)
+
+
+@pytest.mark.parametrize(
+    "raw", ['{"error": {"message": "out of memory"}}', {"message": "out of memory"}, "out of memory"]
+)
+def test_what_a_provider_behind_a_gateway_says_is_told(raw: Any) -> None:
+    """OpenRouter passes on what its provider said, whole or as text: those words are the reason."""
+    error = {"code": 502, "message": "Provider returned error", "metadata": {"provider_name": "p", "raw": raw}}
+    said = completions.of_status(502, json.dumps({"error": error}).encode(), {}, 1e9)
+    assert isinstance(said, Failed)
+    assert said.message == "HTTP 502: Provider returned error: out of memory"
+
+
+@pytest.mark.parametrize("raw", ["", "[" * 100_000, "[1, 2]", 7, None, [], {}, "\ud800", {"error": []}])
+def test_what_is_passed_on_in_another_form_spoils_no_error(raw: Any) -> None:
+    """Whatever a gateway passes on, its own words are told."""
+    error = {"code": 502, "message": "Provider returned error", "metadata": {"raw": raw}}
+    said = completions.of_status(502, json.dumps({"error": error}).encode(), {}, 1e9)
+    assert isinstance(said, Failed)
+    assert said.message.startswith("HTTP 502: Provider returned error")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_not_for_one_model_is_good_for_others(status: int) -> None:
+    """LiteLLM refuses a model that a key may not use with a 401 or a 403: the region's other models go on."""
+    error = {"message": "key not allowed to access model.", "type": "key_model_access_denied", "code": str(status)}
+    said = completions.of_status(status, json.dumps({"error": error}).encode(), {}, 1e9)
+    assert isinstance(said, Failed)
+    assert (said.kind, said.transient) == (ErrorKind.BAD_REQUEST, False)
+
+
+@pytest.mark.parametrize("status", [400, 429])
+def test_a_budget_that_is_used_up_is_not_asked_again(status: int) -> None:
+    """LiteLLM says that a key's budget is spent with a 429 or a 400: no wait helps, and the region is given up."""
+    error = {"message": "Budget has been exceeded!", "type": "budget_exceeded", "code": str(status)}
+    said = completions.of_status(status, json.dumps({"error": error}).encode(), {"retry-after": "5"}, 1e9)
+    assert isinstance(said, Failed)
+    assert (said.kind, said.transient, said.retry_after) == (ErrorKind.THROTTLED, False, None)

@@ -77,6 +77,29 @@ WORDS: dict[str, tuple[int, Any]] = {
         403,
         _error(code=403, message="flagged", metadata={"reasons": ["violence"], "flagged_input": "How"}),
     ),
+    "azure behind openrouter": (
+        400,
+        _error(
+            code=400,
+            message="Provider returned error",
+            metadata={
+                "provider_name": "Azure",
+                "raw": json.dumps(_error(code="content_filter", message="The response was filtered")),
+            },
+        ),
+    ),
+    "deepseek behind openrouter": (
+        400,
+        _error(
+            message="Provider returned error", code=400, metadata={"raw": _error(message="Content Exists Risk")}
+        ),
+    ),
+    "a text behind openrouter": (
+        403,
+        _error(
+            message="Provider returned error", code=403, metadata={"raw": "Content violates usage guidelines."}
+        ),
+    ),
     "azure api management": (403, {"statusCode": 403, "message": "Request failed content safety check."}),
 }
 

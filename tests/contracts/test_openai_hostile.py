@@ -20,7 +20,7 @@ from tests.support.openai import KEY, opened, outcome
 
 from beacon_cli.emulator import endpoint as emulated
 from beacon_cli.errors import StartError
-from beacon_cli.executors import completions
+from beacon_cli.executors import completions, waits
 from beacon_cli.executors.openai import OpenaiExecutor
 from beacon_cli.model import ErrorKind, Failed, Limits, OpenaiTarget, Succeeded
 
@@ -158,7 +158,7 @@ NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC).timestamp()
     [
         ({"retry-after": "Sat, 21 Nov 2026 10:00:30 -0000"}, 30.0),
         ({"retry-after": "Sat, 21 Nov 2026 10:00:30"}, 30.0),
-        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, completions.LONGEST_WAIT),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, waits.LONGEST_WAIT),
         ({"retry-after": "2026-11-21T10:00:30Z"}, 30.0),
         ({"retry-after": "", "retry-after-ms": ""}, None),
         ({"retry-after": "30, 60"}, None),
@@ -166,7 +166,7 @@ NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC).timestamp()
         ({"retry-after": "\u0663"}, 3.0),
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s"}, 90.0),
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "20ms"}, 0.02),
-        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1d2h"}, completions.LONGEST_WAIT),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1d2h"}, waits.LONGEST_WAIT),
         ({"x-ratelimit-remaining-requests": "-3", "x-ratelimit-reset-requests": "5"}, 5.0),
         ({"x-ratelimit-remaining-requests": "00", "x-ratelimit-reset-requests": "5"}, 5.0),
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": f"{NOW + 40:.0f}"}, 40.0),
@@ -179,14 +179,14 @@ NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC).timestamp()
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "-7"}, None),
         (
             {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "9" * 8000},
-            completions.LONGEST_WAIT,
+            waits.LONGEST_WAIT,
         ),
         ({"x-ratelimit-remaining-requests": "nan", "x-ratelimit-reset-requests": "5"}, None),
     ],
 )
 def test_waits_as_providers_write_them(headers: dict[str, str], seconds: float | None) -> None:
     """Spans, points in time in three forms, budgets under three names; what is nonsense is no wait."""
-    assert completions.wait(headers, NOW) == (None if seconds is None else pytest.approx(seconds, abs=0.01))
+    assert waits.wait(headers, NOW) == (None if seconds is None else pytest.approx(seconds, abs=0.01))
 
 
 async def test_a_wait_that_a_success_asks_for_is_not_part_of_the_attempt() -> None:
@@ -365,3 +365,21 @@ def test_our_own_endpoint_refuses_what_is_no_request(body: bytes) -> None:
             pass
         assert refused.value.code == 400
         refused.value.close()
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_many_large_answers_are_held_few_at_a_time(told: bool) -> None:  # noqa: FBT001 - a parameter
+    """Twenty answers of 5 MB at once are all read, and take no hundred megabytes."""
+    body = b'{"choices":[{"message":{"content":"%b"},"finish_reason":"stop"}]}' % (b"x" * 5_000_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    chunks = (b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body), body, b"\r\n0\r\n\r\n")
+    reply = raw(head, b"Content-Length: %d\r\n\r\n" % len(body), body) if told else raw(head, *chunks)
+    async with serving(reply) as server, opened(server, limits=Limits(answer_bytes=1_000)) as executor:
+        tracemalloc.start()
+        try:
+            said = await asyncio.gather(*(executor.attempt(asking(), 1, Book().placed) for _ in range(20)))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert all(isinstance(each, Succeeded) for each in said)
+    assert peak < 70_000_000

@@ -126,8 +126,8 @@ def test_credentials_that_are_refused_stop_the_region() -> None:
     told = run(job, executor, backend=virtual.asyncio)
     assert len(executor.began) == 9
     (given_up,) = told.of(ev.RegionGivenUp)
-    said = "3 executions in a row were refused for their credentials, the last one: 401"
-    assert given_up.reason == f"{said}; renew them, then: beacon retry"
+    said = "3 executions in a row were refused for their credentials (renew them, then: beacon retry)"
+    assert given_up.reason == f"{said}, the last one: 401"
     assert (told.standings.total("succeeded"), told.standings.total("failed")) == (6, 3)
 
 

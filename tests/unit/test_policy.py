@@ -17,7 +17,7 @@ from beacon_cli.model import (
     Succeeded,
     TimedOut,
 )
-from beacon_cli.policy import Breaker, after
+from beacon_cli.policy import Breaker, after, why_given_up
 
 RULE = RetryRule()
 TRANSIENT = Failed(kind=ErrorKind.CONNECTION, message="reset", transient=True)
@@ -78,3 +78,20 @@ def test_the_breaker_opens_after_failures_in_a_row() -> None:
     opened = [breaker.ended(outcome) for outcome in (TRANSIENT, model_error, TRANSIENT, Succeeded(response=""))]
     assert opened == [False] * 4
     assert [breaker.ended(outcome) for outcome in (TimedOut(after=1.0), TRANSIENT)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "helps"),
+    [
+        (ErrorKind.AUTH, f"HTTP 401: {'long words of a provider ' * 9}", "beacon retry"),
+        (
+            ErrorKind.THROTTLED,
+            f"wait 1.5 h, then beacon retry: HTTP 429: {'you have used up ' * 9}",
+            "beacon retry",
+        ),
+    ],
+)
+def test_what_helps_stands_where_no_line_cuts_it(kind: ErrorKind, message: str, helps: str) -> None:
+    """Providers' words are long and lines are cut at a hundred characters: the remedy is before that."""
+    why = why_given_up(Failed(kind=kind, message=message, transient=False), BreakerRule(failures=10))
+    assert helps in why[:99]

@@ -6,18 +6,16 @@ The second half of the border of `executors.openai`. Knows no HTTP library. Noth
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from beacon_cli import ascii_json
-from beacon_cli.executors import filters
+from beacon_cli.executors import filters, waits
 from beacon_cli.executors.answers import bad_answer, outcome_of, shorten
+from beacon_cli.executors.waits import Headers
 from beacon_cli.model import ErrorKind, Failed, JsonObject, Succeeded
 
 # What a status means: kind, and whether another attempt may do better. What is not here is told by its hundreds.
@@ -32,6 +30,7 @@ _STATUSES: dict[int, tuple[ErrorKind, bool]] = {
     422: (ErrorKind.BAD_REQUEST, False),
     425: (ErrorKind.PLATFORM, True),
     429: (ErrorKind.THROTTLED, True),
+    498: (ErrorKind.THROTTLED, True),  # Groq's: no room in its tier for now
 }
 _HUNDREDS: dict[int, tuple[ErrorKind, bool]] = {
     3: (ErrorKind.NOT_FOUND, False),
@@ -39,16 +38,20 @@ _HUNDREDS: dict[int, tuple[ErrorKind, bool]] = {
     5: (ErrorKind.PLATFORM, True),
 }
 
-_OF_THE_MODEL = re.compile(r"\bmodel\b|DeploymentNotFound|API deployment", re.IGNORECASE)
+_OF_THE_MODEL = re.compile(r"\bmodel\b|DeploymentNotFound|API deployment|No endpoints found", re.IGNORECASE)
 """What a 404 says where the endpoint is there and the model is not."""
-_USED_UP = "insufficient_quota"
-"""OpenAI's code of a 429 where no money is left: no wait helps."""
-
-Headers: TypeAlias = Mapping[str, str]
-"""As `told` gives them: names in lower case."""
-
-LONGEST_WAIT = 900.0
-"""No provider makes a run wait longer than this for its next attempt, in seconds."""
+_OF_THE_KEY = re.compile(
+    r"api key (?:not valid|expired)|(?:incorrect|invalid) api key|make sure your api key is valid"
+    r"|token (?:has|is) expired|token included in the request is (?:expired|invalid)",
+    re.IGNORECASE,
+)
+"""What Google and xAI (400) and Bedrock (403) say of a key that others refuse with a 401."""
+_KEY_STATUSES = frozenset({400, 403})
+_USED_UP = frozenset({"insufficient_quota", "budget_exceeded"})
+"""OpenAI's and LiteLLM's names for an account or a key with no money left, with a 429 or a 400: no wait helps."""
+_OF_MONEY = frozenset({ErrorKind.THROTTLED, ErrorKind.BAD_REQUEST})
+_NOT_THIS_MODEL = "_model_access_denied"
+"""How LiteLLM's names end for a key that is good, and not for this model; with a 401 or a 403."""
 
 _KEPT = ("id", "model", "system_fingerprint", "service_tier", "usage", "provider", "prompt_filter_results")
 _KEPT_OF_CHOICE = ("stop_reason", "native_finish_reason", "content_filter_results")
@@ -59,34 +62,29 @@ _SERVED = (
 )
 """Headers by which an endpoint says which place or which endpoint behind it has answered: header, our name."""
 _REQUEST_IDS = ("x-request-id", "apim-request-id", "x-amzn-requestid")
+_BROKEN_OFF = frozenset({"error", "abort", "aborted", "insufficient_system_resource"})
+"""Finish reasons of an answer that its server broke off: Mistral's, vLLM's and SGLang's, DeepSeek's."""
 _TEXTS = (None, "text", "output_text")
 """Kinds of parts of an answer; others are thoughts, citations, calls."""
-_WAITS = (("retry-after-ms", 0.001), ("retry-after", 1.0))
-_BUDGETS = ("-requests", "-tokens", "")
 _HEARD = (
     *("content-type", "date", "location", *_REQUEST_IDS),
     *(name for name, _ in _SERVED),
-    *(name for name, _ in _WAITS),
-    *(f"x-ratelimit-{what}{budget}" for budget in _BUDGETS for what in ("remaining", "reset")),
+    *waits.HEADERS,
 )
-_UNTOLD = -1
-"""What Azure says is left where it does not tell."""
-_LONGEST_HEADER = 100
 _MOST_MODELS = 10_000
 _LONGEST_NAME = 200
-_NEAR = 10 * 365.25 * 86400
-"""Seconds from now within which a number is taken for a point in time since the epoch."""
 _STATUS = re.compile(r"[345]\d\d")
 _EXCERPT = 300
-_SPAN = re.compile(
-    r"(?=.)(?:(\d{1,9})d)?(?:(\d{1,9}(?:\.\d+)?)h)?(?:(\d{1,9}(?:\.\d+)?)m)?(?:(\d{1,9}(?:\.\d+)?)s)?(?:(\d{1,9}(?:\.\d+)?)ms)?"
-)
-_UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 
 
 def is_success(status: int) -> bool:
     """Whether a body of this status should hold an answer."""
     return 200 <= status < 300  # noqa: PLR2004 - as HTTP counts
+
+
+def may_answer_yet(status: int) -> bool:
+    """Whether a server that says this may have given up an answer that then comes, to whoever asks next."""
+    return status == 408 or status >= 500  # noqa: PLR2004 - as HTTP counts
 
 
 def told(headers: Mapping[str, str], hide: Callable[[str], str]) -> Headers:
@@ -122,14 +120,14 @@ def of_body(body: bytes, headers: Headers, answer_bytes: int, now: float) -> Suc
         return bad_answer("the endpoint's answer is no JSON object")
     error = _error_within(said)
     if error:
-        return _error_in_success(said, error, about, wait(headers, now))
+        return _error_in_success(said, error, about, waits.asked_for(said, headers, now))
     flat, problem = _flattened(said)
     if problem:
         outcome = outcome_of({**about, **flat, "response": ""}, answer_bytes)
         paid = outcome.provenance if isinstance(outcome, Succeeded) else about
         return msgspec.structs.replace(bad_answer(f"the endpoint's answer {problem}"), provenance=paid)
     outcome = outcome_of({**about, **flat}, answer_bytes)
-    respite = spent(headers, now)
+    respite = waits.spent(headers, now)
     if respite and isinstance(outcome, Succeeded):
         return msgspec.structs.replace(outcome, respite=respite)
     return outcome
@@ -140,34 +138,52 @@ def of_status(status: int, body: bytes, headers: Headers, now: float) -> Succeed
 
     A prompt that the provider's filter refuses has its answer: a refusal, though it comes as an error.
     """
-    said = _decoded_or_none(body)
-    if type(said) is list and len(said) == 1:  # as Google wraps it
-        said = said[0]
+    said = _unwrapped(_decoded_or_none(body))
     message = _message(said) or _excerpt(body)
     about: JsonObject = {"http_status": status, **_served(headers)}
     if status in filters.STATUSES and (found := filters.found(said, _message(said))) is not None:
         return _filtered(message, found, about)
-    kind, transient = _meaning(status, said, (ErrorKind.BAD_ANSWER, False))
+    means = _meaning(status, said, (ErrorKind.BAD_ANSWER, False))
     where = headers.get("location") if status // 100 == 3 else None  # noqa: PLR2004 - as HTTP counts
     to = f"; it leads to {_shown(where)}: set base_url to where that is" if where else ""
-    return Failed(
-        kind=kind,
-        message=shorten(f"HTTP {status}{': ' if message else ''}{message}{to}"),
-        transient=transient,
-        retry_after=_asked_for(said, headers, now) if transient else None,
-        provenance=about,
-    )
+    told = f"HTTP {status}{': ' if message else ''}{message}{to}"
+    return _failed(means, told, waits.asked_for(said, headers, now), about)
+
+
+def _failed(means: tuple[ErrorKind, bool], message: str, asked_for: float | None, about: JsonObject) -> Failed:
+    """The failure; one that asks for a longer wait than a run has is final, and says when to come back."""
+    kind, transient = means
+    if transient and kind is ErrorKind.THROTTLED and asked_for is not None and asked_for > waits.LONGEST_WAIT:
+        transient = False
+        message = f"wait {waits.in_words(asked_for)}, then beacon retry: {message}"
+    wait = min(asked_for, waits.LONGEST_WAIT) if transient and asked_for is not None else None
+    return Failed(kind=kind, message=shorten(message), transient=transient, retry_after=wait, provenance=about)
 
 
 def _meaning(status: int, said: Any, otherwise: tuple[ErrorKind, bool]) -> tuple[ErrorKind, bool]:
     """What a status means with this body: kind, and whether another attempt may do better."""
     kind, transient = _STATUSES.get(status) or _HUNDREDS.get(status // 100, otherwise)
-    if kind is ErrorKind.NOT_FOUND and _OF_THE_MODEL.search(_message(said)):
+    error = said.get("error") if type(said) is dict else None
+    named = (
+        {name for each in ("code", "type") if type(name := error.get(each)) is str}
+        if type(error) is dict
+        else set()
+    )
+    if kind in _OF_MONEY and named & _USED_UP:
+        return ErrorKind.THROTTLED, False
+    if any(name.endswith(_NOT_THIS_MODEL) for name in named):
+        return ErrorKind.BAD_REQUEST, False
+    message = _message(said)[:_EXCERPT]
+    if status in _KEY_STATUSES and _OF_THE_KEY.search(message):
+        return ErrorKind.AUTH, False
+    if kind is ErrorKind.NOT_FOUND and _OF_THE_MODEL.search(message):
         return ErrorKind.BAD_REQUEST, False  # the region's other models are there
-    error = said.get("error") if kind is ErrorKind.THROTTLED and type(said) is dict else None
-    if type(error) is dict and _USED_UP in (error.get("code"), error.get("type")):
-        return kind, False
     return kind, transient
+
+
+def refuses_key(status: int, body: bytes) -> bool:
+    """Whether an answer that is no success refuses the key, rather than what was asked for with it."""
+    return _meaning(status, _unwrapped(_decoded_or_none(body)), (ErrorKind.BAD_ANSWER, False))[0] is ErrorKind.AUTH
 
 
 def models(body: bytes) -> frozenset[str] | None:
@@ -179,48 +195,6 @@ def models(body: bytes) -> frozenset[str] | None:
         return None
     names = [each.get("id") for each in said[:_MOST_MODELS] if type(each) is dict]
     return frozenset(name[:_LONGEST_NAME].removeprefix("models/") for name in names if type(name) is str)
-
-
-def wait(headers: Headers, now: float) -> float | None:
-    """How many seconds the endpoint asks to wait, by `Retry-After` or by the budgets that it reports as spent."""
-    for name, unit in _WAITS:
-        seconds = _until(headers.get(name, ""), unit, headers, now)
-        if seconds is not None:
-            return seconds
-    return spent(headers, now)
-
-
-def _asked_for(said: Any, headers: Headers, now: float) -> float | None:
-    """As `wait`; where no header says it, as Google says it in the body: `details[].retryDelay`."""
-    seconds = wait(headers, now)
-    error = said.get("error") if seconds is None and type(said) is dict else None
-    details = error.get("details") if type(error) is dict else None
-    for each in details if type(details) is list else ():
-        if type(each) is dict and type(delay := each.get("retryDelay")) is str:
-            return span(delay[:_LONGEST_HEADER])
-    return seconds
-
-
-def spent(headers: Headers, now: float) -> float | None:
-    """How many seconds until a budget is filled again of which nothing is left; None where none is spent."""
-    waits = [
-        reset
-        for budget in _BUDGETS
-        if _is_empty(headers.get(f"x-ratelimit-remaining{budget}"))
-        and (reset := _until(headers.get(f"x-ratelimit-reset{budget}", ""), 1.0, headers, now)) is not None
-    ]
-    return max(waits, default=None)
-
-
-def span(text: str) -> float | None:
-    """Seconds in `6m0s`, `120ms`, `1.5` or `2`, `LONGEST_WAIT` at most; None for anything else."""
-    match = _SPAN.fullmatch(text)
-    if match:
-        return min(
-            sum(float(part) * unit for part, unit in zip(match.groups(), _UNITS, strict=True) if part),
-            LONGEST_WAIT,
-        )
-    return _bounded(text, 1.0)
 
 
 def _served(headers: Headers) -> JsonObject:
@@ -237,60 +211,16 @@ def _kept(said: dict[Any, Any]) -> JsonObject:
     return {key: value for key in _KEPT if (value := said.get(key)) is not None}
 
 
-def _is_empty(left: str | None) -> bool:
-    try:
-        return left is not None and float(left) <= 0 and float(left) != _UNTOLD
-    except ValueError:
-        return False
-
-
-def _until(text: str, unit: float, headers: Headers, now: float) -> float | None:
-    """The seconds that a header says: as a number of `unit`, as a span, or as a point in time."""
-    text = text.strip()[:_LONGEST_HEADER]
-    try:
-        number = float(text) * unit
-    except ValueError:
-        seconds = span(text)
-        return _moment(text, headers, now) if seconds is None else seconds
-    for since in (number, number / 1000):  # the epoch's seconds or milliseconds, which no span can be
-        if abs(since - now) < _NEAR:
-            return min(max(0.0, since - now), LONGEST_WAIT)
-    return _bounded(text, unit)
-
-
-def _moment(text: str, headers: Headers, now: float) -> float | None:
-    """The seconds until a date, by the endpoint's own clock where it shows it: ours may differ."""
-    until = _date(text)
-    if until is None:
-        return None
-    theirs = _date(headers.get("date", ""))
-    return min(max(0.0, until - (now if theirs is None else theirs)), LONGEST_WAIT)
-
-
-def _date(text: str) -> float | None:
-    """A date of HTTP or of ISO 8601, in seconds since the epoch; in UTC where it does not say its zone."""
-    for read in (parsedate_to_datetime, datetime.fromisoformat):
-        try:
-            found = read(text)
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError, TypeError, IndexError):
-            continue
-    return None
-
-
-def _bounded(text: str, unit: float) -> float | None:
-    try:
-        seconds = float(text) * unit
-    except ValueError:
-        return None
-    return min(seconds, LONGEST_WAIT) if seconds >= 0 and math.isfinite(seconds) else None
-
-
 def _decoded_or_none(body: bytes) -> Any:
     try:
         return ascii_json.decoded(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _unwrapped(said: Any) -> Any:
+    """An error as it is, where Google's gateway has put it into a list."""
+    return said[0] if type(said) is list and len(said) == 1 else said
 
 
 def _flattened(said: dict[Any, Any]) -> tuple[JsonObject, str]:
@@ -304,15 +234,20 @@ def _flattened(said: dict[Any, Any]) -> tuple[JsonObject, str]:
         return flat, "has no `choices[0].message`"
     flat["finish_reason"] = finish = choice.get("finish_reason")
     flat |= {key: value for key in _KEPT_OF_CHOICE if (value := choice.get(key)) is not None}
+    has_thought = False
     for name in ("reasoning_content", "reasoning"):
         if type(message.get(name)) is str:
             flat[name] = message[name]
+            has_thought = True
     response = _text(message.get("content"))
     refusal = message.get("refusal")
     if type(refusal) is str and refusal:
         flat["refusal"] = refusal
         response = response or refusal
-    if response is None and finish != "length" and not filters.is_withheld(finish):
+    if not response and message.get("tool_calls"):
+        return flat, "calls a tool and has no text in `choices[0].message.content`"
+    # Thoughts and then nothing is an empty answer; some servers write it as null, others as "".
+    if response is None and finish != "length" and not has_thought and not filters.is_withheld(finish):
         return flat, "has no text in `choices[0].message.content`"
     flat["response"] = response or ""
     return flat, ""
@@ -336,11 +271,22 @@ def _text(content: Any) -> str | None:
 
 
 def _error_within(said: dict[Any, Any]) -> Any:
-    """The error that an answer is in truth: at its head, as vLLM had it, or in the choice as gateways have it."""
-    if said.get("choices"):
-        choice = _first_choice(said)
-        return choice.get("error") if choice and choice.get("finish_reason") in ("error", None) else None
-    return said.get("error") or (said if said.get("object") == "error" else None)
+    """The error that an answer is in truth: at its head, as vLLM had it, or in the choice as gateways have it.
+
+    Part of an answer that its server broke off would pass for a short answer of the model's own: it is none.
+    """
+    if not said.get("choices"):
+        return said.get("error") or (said if said.get("object") == "error" else None)
+    choice = _first_choice(said)
+    if not choice:
+        return None
+    finish = choice.get("finish_reason")
+    if finish is None or (type(finish) is str and finish in _BROKEN_OFF):
+        error = choice.get("error")
+        if error or finish is None:
+            return error
+        return said.get("error") or {"message": f"the endpoint broke its answer off (finish_reason {finish})"}
+    return None
 
 
 def _error_in_success(
@@ -353,24 +299,36 @@ def _error_in_success(
     code = (error.get("code") or error.get("status")) if type(error) is dict else None
     if type(code) is str and _STATUS.fullmatch(code):
         code = int(code)
-    kind, transient = ErrorKind.MODEL, True
+    means = (ErrorKind.MODEL, True)
     if type(code) is int:
-        kind, transient = _meaning(code, said, (kind, transient))
-    return Failed(
-        kind=kind,
-        message=shorten(message),
-        transient=transient,
-        retry_after=asked_for if transient else None,
-        provenance=about,
-    )
+        means = _meaning(code, said, means)
+    return _failed(means, message, asked_for, _paid(said, about))
+
+
+def _paid(said: dict[Any, Any], about: JsonObject) -> JsonObject:
+    """What is known of a failure that was paid for: usage, ids and model beside `about`."""
+    outcome = outcome_of({**about, **_kept(said), "response": ""}, 0)
+    return dict(outcome.provenance)
 
 
 def _message(said: Any) -> str:
-    """An error's words: OpenAI's, vLLM's, Ollama's and FastAPI's forms; empty where there are none."""
+    """An error's words, with those of the provider behind a gateway that has only passed them on."""
+    own = _own_message(said)
+    behind = _own_message(filters.passed_on(said))
+    return f"{own}: {behind}" if own and behind and behind not in own else own or behind
+
+
+def _own_message(said: Any) -> str:
+    """An error's words: OpenAI's, vLLM's, Ollama's, Bedrock's and FastAPI's forms; empty where there are none."""
     if type(said) is not dict:
         return ""
     error = said.get("error")
-    for found in (error.get("message") if type(error) is dict else error, said.get("message"), said.get("detail")):
+    for found in (
+        error.get("message") if type(error) is dict else error,
+        said.get("message"),
+        said.get("Message"),
+        said.get("detail"),
+    ):
         if type(found) is str and found:
             return found
     detail = said.get("detail")

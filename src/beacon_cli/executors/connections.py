@@ -5,6 +5,7 @@ Must not know what is asked there or what answers mean.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import ssl
@@ -27,6 +28,9 @@ _CONNECT = 10.0
 _IDLE = 4.0
 """Seconds that a connection is kept without use: servers of this kind close theirs after five."""
 
+_LARGE_ONES = 4
+"""Answers far beyond the usual that are read at once: a hundred of 10 MB would take a gigabyte."""
+
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "beacon"}
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -47,6 +51,8 @@ class Way(msgspec.Struct, frozen=True):
     session: aiohttp.ClientSession
     headers: CIMultiDict[str]
     secrets: Secrets
+    large: asyncio.Semaphore
+    """So many large answers may be held at once."""
 
 
 def later(way: Way, location: str | None) -> URL | None:
@@ -120,6 +126,7 @@ def way(
         session=session,
         headers=CIMultiDict({**_HEADERS, **headers}),
         secrets=secrets,
+        large=asyncio.Semaphore(_LARGE_ONES),
     )
 
 

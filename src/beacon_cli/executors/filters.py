@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from beacon_cli import ascii_json
+
 FILTERED = "content_filter"
 """The finish reason of what a filter withheld, as OpenAI says it."""
 
@@ -67,9 +69,26 @@ def found(said: Any, message: str) -> Mapping[str, Any] | None:
     """
     error = said.get("error") if type(said) is dict else None
     evidence = _evidence(error) if type(error) is dict else None
+    if evidence is None and (raw := passed_on(said)) is not None:
+        evidence = _evidence(within) if type(within := raw.get("error")) is dict else _evidence(raw)
     if evidence is None and _WORDS.search(message):
         return {}
     return evidence
+
+
+def passed_on(said: Any) -> dict[Any, Any] | None:
+    """What the provider behind a gateway said, as OpenRouter passes it on: `error.metadata.raw`, JSON or text."""
+    error = said.get("error") if type(said) is dict else None
+    metadata = error.get("metadata") if type(error) is dict else None
+    raw = metadata.get("raw") if type(metadata) is dict else None
+    if type(raw) is str:
+        try:
+            raw = ascii_json.decoded(raw.encode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError):
+            return {"message": raw} if raw.strip() else None
+    if type(raw) is list and len(raw) == 1:
+        raw = raw[0]
+    return raw if type(raw) is dict else None
 
 
 def _evidence(error: dict[Any, Any], depth: int = 2) -> Mapping[str, Any] | None:

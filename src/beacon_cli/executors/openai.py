@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import secrets
 import ssl
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AsyncExitStack
 from functools import cache, partial
 from types import TracebackType
 from typing import Self
@@ -21,6 +23,7 @@ import aiohttp
 import anyio
 import msgspec
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
@@ -52,15 +55,16 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], ErrorKind, bool], ...] = (
 )
 
 _BODY = 10_000_000
+_SMALL = 500_000
+"""Bytes of an answer up to which any number may be held at once."""
 _ESCAPED = 6
 """Bytes that one character of ASCII takes where an encoder escapes it."""
 _ERROR_BODY = 100_000
 _CLOSING = 1.0
-_REFUSED = 401
-"""A 403 may be for the list alone: of a key that is for questions, or of a gateway that knows no list."""
 _SEE_OTHER = 303
 _FETCHES = 20
 """As often as browsers do: 50 minutes at Modal."""
+_MADE_UP = re.compile(r"<\w+Error: 400, message='(?P<text>[^']*)'>|\b400, message:\s*(?P<rest>.*)", re.DOTALL)
 _STALE = "the connection held an answer to no question of ours"
 
 
@@ -74,13 +78,26 @@ class _Body(BytesPayload):
     def __init__(self, value: bytes, sent: asyncio.Future[bool]) -> None:
         super().__init__(value, content_type="application/json")
         self._sent = sent
+        self._protocol: ResponseHandler | None = None
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        if getattr(getattr(writer, "protocol", None), "should_close", False):
-            raise aiohttp.ClientConnectionError(_STALE)
+        protocol = getattr(writer, "protocol", None)
+        if isinstance(protocol, ResponseHandler):
+            self._protocol = protocol
+            if protocol.should_close:
+                raise aiohttp.ClientConnectionError(_STALE)
         await super().write_with_length(writer, content_length)
         if not self._sent.done():
             self._sent.set_result(True)
+
+    def was_the_last(self, response: aiohttp.ClientResponse) -> None:
+        """Let the connection carry no other question; to be called before the event loop has its next turn."""
+        if self._protocol is None:
+            return
+        if response.connection is None:  # read to its end already, and free for whoever comes
+            self._protocol.close()
+        else:
+            self._protocol.force_close()
 
 
 class OpenaiExecutor:
@@ -219,14 +236,16 @@ class OpenaiExecutor:
         return not left
 
     async def _exchange(self, endpoint: Way, execution: Execution, sent: asyncio.Future[bool]) -> Outcome:
-        body = self._encode(self._request(execution))
+        body = _Body(self._encode(self._request(execution)), sent)
         try:
             async with endpoint.session.post(
-                endpoint.completions, data=_Body(body, sent), headers=endpoint.headers, allow_redirects=False
+                endpoint.completions, data=body, headers=endpoint.headers, allow_redirects=False
             ) as response:
                 if not sent.done() and completions.is_success(response.status):
                     response.close()  # it came before the question was out
                     raise aiohttp.ClientConnectionError(_STALE)  # noqa: TRY301 - told as the library's own are
+                if completions.may_answer_yet(response.status):
+                    body.was_the_last(response)
                 later = _later(endpoint, response)
                 if later is None:
                     return await self._read(endpoint, response)
@@ -256,7 +275,7 @@ class OpenaiExecutor:
         status, secrets = response.status, endpoint.secrets
         headers = completions.told(response.headers, secrets.masked)
         succeeded = completions.is_success(status)
-        body = await _bounded(response, self._largest if succeeded else _ERROR_BODY)
+        body = await _bounded(response, self._largest if succeeded else _ERROR_BODY, endpoint.large)
         if body is None:
             response.close()
             body = b""
@@ -298,7 +317,8 @@ class OpenaiExecutor:
                     endpoint.models, headers=endpoint.headers, allow_redirects=False
                 ) as response:
                     status = response.status
-                    body = endpoint.secrets.out_of(await _bounded(response, self._largest) or b"")
+                    body = await _bounded(response, self._largest, endpoint.large) or b""
+                    body = endpoint.secrets.out_of(body)
         except aiohttp.ConnectionTimeoutError:
             raise StartError(f"{where} cannot be reached (no connection within the time limit)") from None
         except TimeoutError:
@@ -308,7 +328,7 @@ class OpenaiExecutor:
             raise StartError(f"{where} is not trusted ({_words(error, endpoint)}); {hint}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that cannot be one
             raise StartError(f"{where} cannot be reached ({_words(error, endpoint)})") from None
-        if status == _REFUSED:
+        if completions.refuses_key(status, body):
             names = ", ".join(connections.secret(self._target, region))
             what = f"the key in {names}" if names else "a request without a key; set api_key_env"
             raise StartError(f"{where} refuses {what} (HTTP {status})")
@@ -325,17 +345,26 @@ def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
     return Cancelled(message="the request was closed") if task.cancelled() else task.result()
 
 
-async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes | None:
-    """The body, or None if it is longer than `most` bytes; no more than that is ever held."""
+async def _bounded(response: aiohttp.ClientResponse, most: int, large: asyncio.Semaphore) -> bytes | None:
+    """The body, or None if it is longer than `most` bytes; no more than that is ever held.
+
+    Few that are `large` are held at once: the others wait on their way, where the kernel holds them back.
+    """
     if response.content_length is not None and "Content-Encoding" not in response.headers:
-        return await response.read() if response.content_length <= most else None
+        if response.content_length <= _SMALL:
+            return await response.read()
+        async with large:
+            return await response.read() if response.content_length <= most else None
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > most:
-            return None
-        chunks.append(chunk)
+    async with AsyncExitStack() as held:
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > most:
+                return None
+            if size > _SMALL >= size - len(chunk):
+                await held.enter_async_context(large)
+            chunks.append(chunk)
     return b"".join(chunks)
 
 
@@ -348,5 +377,14 @@ def _told(error: Exception, endpoint: Way) -> Failed:
 
 
 def _words(error: BaseException, endpoint: Way) -> str:
-    said = " ".join(str(error).split()).replace(" ssl:default", "") or type(error).__name__
+    said = " ".join(_said(error).split()).replace(" ssl:default", "") or type(error).__name__
     return shorten(endpoint.secrets.masked(said))
+
+
+def _said(error: BaseException) -> str:
+    """The library's words without the status 400 that it makes up for what it cannot read."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status}: {error.message}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"what came is no HTTP that can be read: {error.message}"
+    return _MADE_UP.sub(lambda found: found["text"] or found["rest"] or "", str(error))
