@@ -391,5 +391,6 @@ def _summarise(standings: Standings, folder: RunFolder, show: Show, ahead: Ahead
     reader = ahead.reader()
     from beacon_cli.operations import looking, noting  # loaded by now, or not needed for a start
 
-    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout, read=True, reader=reader)
+    stream = sys.stderr if show.json else sys.stdout
+    looking.summarise(standings, folder, stream, read=True, reader=reader, whole=False)
     noting.note(standings, os.environ)

@@ -83,7 +83,7 @@ def show(deployed: Deployment, *, stream: IO[str], as_json: bool) -> None:
     from beacon_cli.display import paper
 
     if as_json:
-        paper.put(json.dumps(msgspec.to_builtins(deployed)), stream)
+        paper.put(json.dumps(msgspec.to_builtins(deployed)), stream, whole=False)
         return
     where = deployed.url or deployed.file
     weights = [f"    {model}: {what}" for model, what in (deployed.weights or {}).items()]
