@@ -130,7 +130,7 @@ def _document(found: Metrics, origin: str, remarks: list[str], *, rehearsals: bo
         "regions": [{"region": region, **figures.record(group)} for region, group in found.regions.items()],
         "models": [
             {"region": region, "model": model, **figures.record(group)}
-            for (region, model), group in found.models.items()
+            for (region, model), group in found.by_name()
         ],
         "days": [{"day": figures.day(each), **figures.record(found.days[each])} for each in sorted(found.days)],
         "eu_against_us": held
