@@ -276,7 +276,9 @@ class Jobs:
         """What the end of a process means for its job; `begun`: it was to begin the run, and there was none."""
         run_id, lost = entry.run_id, entry.lost
         if ending.code:
-            silent = () if ending.code in _STOPPED else ("it said nothing",)  # who is stopped early has no word to say
+            silent = (
+                () if ending.code in _STOPPED else ("it said nothing",)
+            )  # who is stopped early has no word to say
             for line in ending.said or silent:
                 self._say(f"run {run_id} (exit code {ending.code}): {line}")
         if ending.code in _ENDED:
