@@ -94,9 +94,21 @@ def test_a_command_imports_no_heavy_package_that_it_does_not_use(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
-@pytest.mark.parametrize("arguments", [("schema",), ("--help",), ("validate", "JOB")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("schema",),
+        ("--help",),
+        ("validate", "JOB"),
+        ("plan", "JOB"),
+        ("plan", "JOB", "--json"),
+        ("runs",),
+        ("queue-status", "--json"),
+        ("metrics",),
+    ],
+)
 def test_a_full_output_is_told_as_such(arguments: tuple[str, ...], job: Path, environment: dict[str, str]) -> None:
-    """Where stdout is full, it is no fault of beacon's, and there is no traceback."""
+    """Where stdout is full a command that is for its output leaves with 4: half must not pass for the whole."""
     named = [str(job) if argument == "JOB" else argument for argument in arguments]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -107,5 +119,7 @@ def test_a_full_output_is_told_as_such(arguments: tuple[str, ...], job: Path, en
             text=True,
             check=False,
         )
+    assert done.returncode == 4
+    assert "space left" in done.stderr
     assert "a fault of beacon" not in done.stderr
     assert "Traceback" not in done.stderr

@@ -106,9 +106,10 @@ def test_a_file_is_written_over_only_by_force_and_never_through_a_link(
         ((".", "--format", "csv"), 2, "there is no run '.'"),
         (("./", "--format", "csv"), 2, "is no regular file"),
         (("/dev/null", "--format", "csv"), 2, "is no regular file"),
-        (("", "--format", "cvs"), 2, "--format: there is no 'cvs'; did you mean 'csv'?"),
-        (("",), 2, "Missing option '--format'"),
-        (("", "--format", "csv"), 2, "there is no run yet"),
+        (("--format", "cvs"), 2, "--format: there is no 'cvs'; did you mean 'csv'?"),
+        ((), 2, "Missing option '--format'"),
+        (("--format", "csv"), 2, "there is no run yet"),
+        (("", "--format", "csv"), 2, "RUN is empty"),
     ],
 )
 def test_what_cannot_be_exported(beacon: Beacon, arguments: tuple[str, ...], code: int, said: str) -> None:

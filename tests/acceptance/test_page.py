@@ -128,3 +128,12 @@ def test_it_prints(browser: Browser, tmp_path: Path) -> None:
     seen.page.emulate_media(media="print")
     assert not seen.page.locator("#filters").is_visible()
     assert seen.page.locator(".made-up").evaluate("each => getComputedStyle(each).position") == "fixed"
+
+
+def test_no_column_is_lost_on_paper(browser: Browser, tmp_path: Path) -> None:
+    """Nothing scrolls on paper: with all folds open the tables are no wider than what browsers shrink onto A4."""
+    for findings in (small(), small(rehearsal=True)):
+        page = opened(browser, findings, tmp_path, 718).page
+        page.emulate_media(media="print")
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1000

@@ -155,6 +155,7 @@ def test_poor_material_gets_a_true_report(rows: list[JsonObject], note: str) -> 
     for spec in (job(), None):
         these = found(rows, spec)
         assert note in " ".join(these.notes)
+        assert ("one region alone" in " ".join(these.notes)) is (len({each["region"] for each in rows}) == 1)
         assert all(each.outcome is Outcome.INCONCLUSIVE for each in these.verdicts)
 
 

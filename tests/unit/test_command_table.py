@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 
 import pytest
@@ -37,3 +38,16 @@ def test_what_names_no_command_is_answered_with_all(arguments: list[str]) -> Non
     assert sorted(named(cli.application(arguments))) == sorted(
         each for commands in cli.FILES.values() for each in commands
     )
+
+
+@pytest.mark.parametrize("command", [each for commands in cli.FILES.values() for each in commands])
+def test_no_help_is_lost_as_markup(command: str) -> None:
+    """Typer has Rich read help texts, which swallows `[extra]`: none of them has what Rich takes for a tag."""
+    built = typer.main.get_command(cli.application([command]))
+    waiting, texts = [built], []
+    while waiting:
+        each = waiting.pop()
+        waiting.extend(getattr(each, "commands", {}).values())
+        texts += [each.help or "", *(getattr(option, "help", None) or "" for option in each.params)]
+    assert any(texts)
+    assert [text for text in texts if re.search(r"\[[a-z#/@]", text)] == []

@@ -253,6 +253,9 @@ def test_every_exit_code_is_explained() -> None:
     kinds: list[type[errors.BeaconError]] = [errors.BeaconError, *errors.BeaconError.__subclasses__()]
     codes = [int(row[0]) for row in table("results.md", "Exit codes", first="code")]
     assert codes == sorted({0, *(kind.exit_code for kind in kinds), *(128 + each for each in signals.STOPPING)})
+    in_short = re.search(r"Exit codes: (.*?)\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert in_short is not None
+    assert sorted(map(int, re.findall(r"(?:^|[·/\n] ?)(\d+)\b", in_short[1]))) == codes
 
 
 def test_every_format_is_explained() -> None:

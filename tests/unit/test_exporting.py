@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from beacon_cli.errors import UsageError
+from beacon_cli.errors import StartError
 from beacon_cli.operations.exporting import _MODULES, Format, _exporter
 
 
@@ -17,7 +17,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     """Without pyarrow, Parquet is refused with the command that installs it; no other format is."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "beacon_cli.exports.parquet", raising=False)
-    with pytest.raises(UsageError, match=r"parquet needs pyarrow: pip install 'beacon-cli\[export\]'"):
+    with pytest.raises(StartError, match=r"parquet needs pyarrow: pip install 'beacon-cli\[export\]'"):
         _exporter("parquet")
     for form in set(Format) - {Format.PARQUET}:
         assert callable(_exporter(form))

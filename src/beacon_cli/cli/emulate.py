@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from beacon_cli.cli import options
+
 
 def register(app: typer.Typer) -> None:
     """Give the application this file's commands."""
@@ -17,7 +19,10 @@ def emulator(
     *,
     port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0: any free port.")] = 0,
     speed: Annotated[
-        float, typer.Option("--speed", metavar="X", min=0.01, help="How many times faster than life.")
+        float,
+        typer.Option(
+            "--speed", metavar="X", min=0.01, max=options.FASTEST, help="How many times faster than life."
+        ),
     ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Decides times and answers.")] = 0,
     gpus: Annotated[int, typer.Option("--gpus", metavar="N", min=1, help="The workspace's GPU limit.")] = 10,

@@ -81,7 +81,7 @@ def validate(job: options.JobFile) -> None:
     from beacon_cli.display import paper
     from beacon_cli.operations import writing
 
-    paper.say([writing.validate(job)], sys.stdout)
+    paper.say([writing.validate(job)], sys.stdout, whole=True)
 
 
 def schema() -> None:

@@ -7,22 +7,54 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from beacon_cli.errors import UsageError
+
+FASTEST = 1_000_000.0
+"""What `--speed` may be: beyond it no time is left of anything, and infinity is no number to multiply by."""
+
+
+def _not_empty(context: typer.Context, option: typer.CallbackParam, value: str) -> str:
+    """An empty name is mostly a variable that a script forgot to set; it must not pass for one left out."""
+    source = context.get_parameter_source(option.name or "")
+    if not value and source is not None and source.name == "COMMANDLINE":
+        raise UsageError("RUN is empty: name a run, or leave it out")
+    return value
+
+
 JobFile: TypeAlias = Annotated[
     Path, typer.Argument(metavar="JOB", help="The job file (YAML).", show_default=False)
 ]
 Run: TypeAlias = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run's id or its beginning; the latest run if left out.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        callback=_not_empty,
+        help="The run's id or its beginning; the latest run if left out.",
+    ),
 ]
 Answers: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
+        callback=_not_empty,
         help="The run's id or its beginning, or the path of a results.jsonl; the latest run if left out.",
     ),
 ]
 UnfinishedRun: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="The run's id or its beginning; the latest unfinished run if left out."),
+    typer.Argument(
+        metavar="RUN",
+        callback=_not_empty,
+        help="The run's id or its beginning; the latest unfinished run if left out.",
+    ),
+]
+AnyRun: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        callback=_not_empty,
+        help="The run's id; every run that no process writes if left out.",
+    ),
 ]
 Regions: TypeAlias = Annotated[
     list[str] | None,
@@ -82,7 +114,13 @@ Quiet: TypeAlias = Annotated[
 ]
 Speed: TypeAlias = Annotated[
     float,
-    typer.Option("--speed", min=0.01, metavar="X", help="How many times faster than life a rehearsal runs."),
+    typer.Option(
+        "--speed",
+        min=0.01,
+        max=FASTEST,
+        metavar="X",
+        help="How many times faster than life a rehearsal runs.",
+    ),
 ]
 PriorityName: TypeAlias = Annotated[
     str,

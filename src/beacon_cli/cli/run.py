@@ -192,9 +192,7 @@ def retry(
 
 
 def reap(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="The run's id; every run that no process writes if left out.")
-    ] = "",
+    run: options.AnyRun = "",
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the calls; cancel nothing.")] = False,
     json: options.Json = False,

@@ -39,7 +39,7 @@ def serve(
         typer.Option("--processes", metavar="N", min=1, max=500, help="Jobs with a process at once; others wait."),
     ] = 20,
 ) -> None:
-    """Serve the queue by HTTP: its status, a page, metrics, and jobs that are posted. Needs beacon-cli[serve]."""
+    """Serve the queue by HTTP: its status, a page, metrics, and jobs that are posted. Needs the extra `serve`."""
     from beacon_cli import guards
     from beacon_cli.display import paper
     from beacon_cli.errors import StartError

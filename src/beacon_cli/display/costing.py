@@ -89,7 +89,7 @@ def _total(view: CostView) -> Text:
     known = sum(usage.known for usage in usages)
     cold = sum(usage.cold for usage in usages)
     is_whole = known and not any(usage.untold for usage in usages)
-    share = f", {100 * cold / known:.0f} % of them cold starts" if is_whole else ""
+    share = f", {100 * cold / known:.0f} % of it cold starts," if is_whole else ""
     line = Text(f"{precise(known)} of GPU time{share}", overflow="fold")
     if money.unknown and not money.known:
         return line.append(": its price is unknown", ODD)

@@ -17,6 +17,8 @@ from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRO
 from beacon_cli.display.words import clock, count
 
 _STATES: Mapping[str, Style] = {"finished": GOOD, "running": STRONG, "interrupted": ODD}
+_LABEL = 8
+"""Cells of the words that stand before the lines of a plan."""
 _MOST_QUESTIONS = 40
 """More questions than these are counted, not named."""
 _NAME = 24
@@ -104,7 +106,7 @@ def plan(view: PlanView, width: int) -> RenderableType:
         f"{clock(view.bound[0])} to {clock(view.bound[1])} at least, with answers of {view.service[0]:g} to "
         f"{view.service[1]:g} s; cold starts come on top"
     )
-    return Group(*parts, Text.assemble(("time    ", FAINT), least))
+    return Group(*parts, _labelled("time", least))
 
 
 def _matrix(counts: Mapping[tuple[str, str], int], width: int) -> Table:
@@ -149,8 +151,17 @@ def _moment(at: float | None) -> Text:
     return Text(datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S"))
 
 
-def _order(questions: Sequence[str]) -> Text:
+def _labelled(label: str, said: str) -> Table:
+    """A few words and what they are of, each line of it beside them."""
+    made = Table.grid()
+    made.add_column(width=_LABEL, style=FAINT)
+    made.add_column(overflow="fold")
+    made.add_row(Text(label), Text(said))
+    return made
+
+
+def _order(questions: Sequence[str]) -> Table:
     named = [cell(question, cells=40).plain for question in questions[:_MOST_QUESTIONS]]
     more = len(questions) - len(named)
     said = ", ".join([*named, f"and {more:,} more"] if more else named)
-    return Text.assemble(("order   ", FAINT), said, overflow="fold")
+    return _labelled("order", said)

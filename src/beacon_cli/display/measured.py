@@ -57,7 +57,7 @@ def _groups(found: Metrics, width: int) -> Table:
     rows = []
     for region, group in regions.items():
         rows.append((name(region, STRONG, cells=_NAME), _cells(group)))
-        for (where, model), own in found.models.items() if in_full else ():
+        for (where, model), own in found.by_name() if in_full else ():
             if where == region:
                 rows.append((Text("  ").append_text(name(model, cells=_NAME - 2)), _cells(own)))
     widths = {"": max(label.cell_len for label, _ in rows)}

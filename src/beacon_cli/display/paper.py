@@ -42,8 +42,8 @@ def console(stream: IO[str]) -> Console:
     return found
 
 
-def show(draw: Callable[[int], RenderableType], stream: IO[str], *, whole: bool = False) -> None:
-    """Print what `draw` gives for the stream's width; `whole` as for `put`."""
+def show(draw: Callable[[int], RenderableType], stream: IO[str], *, whole: bool = True) -> None:
+    """Print what `draw` gives for the stream's width; `whole` and what it raises are those of `put`."""
     paper = console(stream)
 
     def write() -> None:
@@ -54,10 +54,10 @@ def show(draw: Callable[[int], RenderableType], stream: IO[str], *, whole: bool 
     (_wholly if whole else _quietly)(write, stream)
 
 
-def say(lines: Iterable[str], stream: IO[str]) -> None:
-    """Print lines, made safe."""
+def say(lines: Iterable[str], stream: IO[str], *, whole: bool = False) -> None:
+    """Print lines, made safe; `whole` as for `put`, but lines mostly tell of what was done, and may be lost."""
     text = "".join(clean(line) + "\n" for line in lines)
-    _quietly(lambda: stream.write(text), stream)
+    (_wholly if whole else _quietly)(lambda: stream.write(text), stream)
 
 
 def tell(lines: Iterable[str]) -> None:
@@ -68,12 +68,12 @@ def tell(lines: Iterable[str]) -> None:
     say((masked(line, secrets) for line in lines), sys.stderr)
 
 
-def put(text: str, stream: IO[str], *, whole: bool = False) -> None:
+def put(text: str, stream: IO[str], *, whole: bool = True) -> None:
     """Print text that is safe already (JSON in ASCII), with a line end.
 
     Raises:
-        StoreError: the disk behind the stream is full, and `whole` says that half must not pass for the whole: of
-            a command that is for its output alone, not of a run that goes on without it.
+        StoreError: the disk behind the stream is full, and the output is to be `whole`: half of it must not pass
+            for all where a command is for its output alone. A run, which is kept elsewhere, goes on without.
     """
     (_wholly if whole else _quietly)(lambda: stream.write(text + "\n"), stream)
 

@@ -71,7 +71,7 @@ def summary(
     if shares:
         from beacon_cli.display import timing
 
-        went = timing.brief(shares)
+        went = timing.brief(shares, speed=standings.run.speed if standings.run else None)
         parts += [blank, went] if went else []
     where = [("results", results)] if results else []
     if where or hints:

@@ -194,11 +194,13 @@ def _remarks(view: TimingView) -> Iterable[str]:
         yield f"{count(view.on_the_way, 'execution')} had begun and not ended: not in these figures"
 
 
-def brief(shares: Shares) -> Text | None:
+def brief(shares: Shares, *, speed: float | None = None) -> Text | None:
     """Where the time went, in a line for each region, for the end of a run; regions that do not say are left out.
 
-    None where no region says.
+    `speed` is how many times faster than life the run was, so that its seconds are told from those of the table
+    above. None where no region says.
     """
+    unit = "" if speed in {None, 1.0} else f", in the provider's seconds (those above, times {speed:g})"
     lines = []
     for region, tally in shares.regions.items():
         if tally.own <= 0 or tally.parts[Part.UNTOLD] > tally.own / 2:
@@ -211,4 +213,4 @@ def brief(shares: Shares) -> Text | None:
         cold = f"cold starts took {100 * share:.0f} % of its executions' time; "
         cold = f"was warmed in {precise(warming)}; then {cold if share >= _SEEN else ''}" if warming else cold
         lines.append(Text.assemble(cell(region, STRONG), f" {cold}{said}", overflow="fold"))
-    return Text("\n").join([Text("where the time went", FAINT), *lines]) if lines else None
+    return Text("\n").join([Text(f"where the time went{unit}", FAINT), *lines]) if lines else None

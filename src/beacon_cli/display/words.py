@@ -8,11 +8,15 @@ _LONG = 10
 _MINUTE = 60
 _ROUGH = 100
 _HOUR = 3600
+_DUST = 1e-6
 
 
 def clock(seconds: float) -> str:
-    """A length of time as a clock shows it: `0:07`, `12:05`, `1:02:03`. Parts of a second are left out."""
-    whole = max(0, int(seconds))
+    """A length of time as a clock shows it: `0:07`, `12:05`, `1:02:03`. Parts of a second are left out.
+
+    What a sum of floats falls short of a whole second is none: versions of Python add up differently.
+    """
+    whole = max(0, int(seconds + _DUST))
     hours, rest = divmod(whole, _HOUR)
     minutes, rest = divmod(rest, _MINUTE)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

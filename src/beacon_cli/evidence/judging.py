@@ -253,7 +253,7 @@ def _notes(
         yield "This is a rehearsal: every answer is made up, and nothing here says anything about a model."
     if not any(answer.kind in ANSWERED for answer in answers):
         yield "There is no answer to compare."
-    if len(groups) < 2:  # noqa: PLR2004 - a comparison needs two
+    if len(groups) == 1:
         yield f"There is one {axis} alone: nothing can be compared."
     if material.interrupted:
         yield (
@@ -265,7 +265,9 @@ def _notes(
     elif not design.declared:
         yield "The job has no `analysis:`; the defaults were fixed in the journal before the first answer."
     if elsewhere := sum(answer.excluded is Exclusion.ELSEWHERE for answer in answers):
-        yield f"{elsewhere} answers came from another region than the one asked for; they are excluded and shown."
+        them = "answer came from another region than the one asked for; it is excluded and shown."
+        many = "answers came from another region than the one asked for; they are excluded and shown."
+        yield f"{elsewhere} {them if elsewhere == 1 else many}"
 
 
 def _groups(answers: Sequence[Answer], material: Material, axis: Axis) -> tuple[str, ...]:

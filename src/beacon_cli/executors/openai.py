@@ -171,7 +171,7 @@ class OpenaiExecutor:
         named = connections.variables(self._target, regions)
         missing = [name for name in named if not self._environ.get(name)]
         if missing:
-            raise StartError(f"not set in the environment: {', '.join(missing)}; the job's executor names them")
+            raise StartError(f"not set in the environment: {', '.join(missing)}; the job's executor needs that")
         for region in regions:
             if region not in self._endpoints:
                 self._endpoints[region] = connections.way(

@@ -54,9 +54,9 @@ def ask(asked: Asked, order: Order, *, as_json: bool) -> int:
     ended = carry_out.begin(order, settings, job, spec)
     (row,) = replay.result_rows(ended.folder.journal, Plan(spec).executions())
     if as_json:
-        paper.put(rows.to_line(row).decode().rstrip(), sys.stdout)
+        paper.put(rows.to_line(row).decode().rstrip(), sys.stdout, whole=False)
     elif row["response"] is not None:
-        paper.put(clean(row["response"], lines=Lines.KEEP), sys.stdout)
+        paper.put(clean(row["response"], lines=Lines.KEEP), sys.stdout, whole=False)
     else:
         run_id, error = ended.folder.run_id, row["error"] or {}
         said = error.get("message", row["status"])

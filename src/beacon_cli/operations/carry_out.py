@@ -142,7 +142,7 @@ async def _begin(order: Order, settings: Settings, job: bytes, plan: Plan, disk:
             stack, plan, rehearsal_speed=order.speed if order.rehearse else None, output=order.output
         )
         budget, terms = await _budget(plan, executor, settings, order.terms, rehearsal=rehearsal)
-        run_id = order.run_id or new_run_id(time.time(), random.random)
+        run_id = new_run_id(time.time(), random.random) if order.run_id is None else order.run_id
         folder = Runs(settings.home, disk).create(run_id, job)
         stack.enter_context(folder.writing())
         alone = rehearsal and played is None
@@ -391,5 +391,6 @@ def _summarise(standings: Standings, folder: RunFolder, show: Show, ahead: Ahead
     reader = ahead.reader()
     from beacon_cli.operations import looking, noting  # loaded by now, or not needed for a start
 
-    looking.summarise(standings, folder, sys.stderr if show.json else sys.stdout, read=True, reader=reader)
+    stream = sys.stderr if show.json else sys.stdout
+    looking.summarise(standings, folder, stream, read=True, reader=reader, whole=False)
     noting.note(standings, os.environ)

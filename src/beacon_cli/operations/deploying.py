@@ -49,6 +49,8 @@ def chosen(names: Iterable[str], place: Path | None = None) -> list[Deployment]:
     known = RegionNames(settings.regions)
     wanted = [_known(name, known) for name in names]
     files = (place or folder()).absolute()
+    if not files.is_dir():
+        raise UsageError(f"--apps: {printable(str(place))} is no folder")
     found: list[Deployment] = []
     for region in dict.fromkeys(wanted or settings.regions):
         file = files / FILE.format(app=region.app)
@@ -83,7 +85,7 @@ def show(deployed: Deployment, *, stream: IO[str], as_json: bool) -> None:
     from beacon_cli.display import paper
 
     if as_json:
-        paper.put(json.dumps(msgspec.to_builtins(deployed)), stream)
+        paper.put(json.dumps(msgspec.to_builtins(deployed)), stream, whole=False)
         return
     where = deployed.url or deployed.file
     weights = [f"    {model}: {what}" for model, what in (deployed.weights or {}).items()]

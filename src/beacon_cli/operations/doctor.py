@@ -80,7 +80,7 @@ def doctor(job: Path | None, *, as_json: bool) -> int:
     if as_json:
         paper.put(json.dumps([msgspec.to_builtins(each) for each in found]), sys.stdout)
     else:
-        paper.say(_lines(found), sys.stdout)
+        paper.say(_lines(found), sys.stdout, whole=True)
     return _STOPPED if any(each.grade is Grade.STOP for each in found) else 0
 
 

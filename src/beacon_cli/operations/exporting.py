@@ -14,7 +14,7 @@ from beacon_cli import wiring
 from beacon_cli.collected import Collection
 from beacon_cli.disk import explained, write_file
 from beacon_cli.display import paper
-from beacon_cli.errors import UsageError
+from beacon_cli.errors import StartError, UsageError
 from beacon_cli.names import printable, quoted, suggestion
 from beacon_cli.operations.collecting import collect
 from beacon_cli.runs import Runs
@@ -50,6 +50,7 @@ def export(name: str, form: str, output: Path | None, *, force: bool) -> None:
 
     Raises:
         UsageError: there is no such run, file or format, or `output` is there already.
+        StartError: what the format needs is not installed.
         SpecError: the file holds a line that is no row of results.
         StoreError: something cannot be read or written.
     """
@@ -72,7 +73,7 @@ def _exporter(form: str) -> Exporter:
     try:
         module = import_module(f"beacon_cli.exports.{_MODULES[Format(form)]}")
     except ModuleNotFoundError as error:
-        raise UsageError(f"{form} needs {error.name}: pip install 'beacon-cli[export]'") from error
+        raise StartError(f"{form} needs {error.name}: pip install 'beacon-cli[export]'") from error
     exporter: Exporter = module.export
     return exporter
 
@@ -86,6 +87,6 @@ def check_free(output: Path, *, force: bool) -> None:
         except FileNotFoundError:
             return
     if not stat.S_ISREG(mode):
-        raise UsageError(f"{shown} is no regular file; name a file of its own, or leave --output out for stdout")
+        raise UsageError(f"{shown} is no regular file, and only such a one is written over; name another")
     if not force:
         raise UsageError(f"{shown} is there already; --force writes over it")

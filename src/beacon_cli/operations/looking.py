@@ -60,16 +60,22 @@ def run(name: str, *, as_json: bool) -> None:
             paper.put(rows.to_line(row).decode().rstrip(), sys.stdout)
         return
     paper.show(lambda width: answers.answers(found, width), sys.stdout)
-    paper.say([""], sys.stdout)
+    paper.say([""], sys.stdout, whole=True)
     summarise(recovered.standings, folder, sys.stdout)
 
 
 def summarise(
-    standings: Standings, folder: RunFolder, stream: IO[str], *, read: bool = False, reader: Reader | None = None
+    standings: Standings,
+    folder: RunFolder,
+    stream: IO[str],
+    *,
+    read: bool = False,
+    reader: Reader | None = None,
+    whole: bool = True,
 ) -> None:
     """The end of a run in one picture, and where to go from there; with `read`, how its answers read as well.
 
-    `reader` is what reads them, if it is there already.
+    `reader` is what reads them, if it is there already; `whole` as for `paper.put`.
     """
     hints = _hints(folder.summary(), more=_is_spent(standings))
     some = read and standings.total("succeeded") > 0
@@ -80,6 +86,7 @@ def summarise(
             standings, width, results=_where(folder), hints=hints, counts=counts, shares=shares
         ),
         stream,
+        whole=whole,
     )
 
 

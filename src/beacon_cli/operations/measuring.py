@@ -14,7 +14,7 @@ from beacon_cli.display import measured, paper
 from beacon_cli.display.words import count
 from beacon_cli.errors import UsageError
 from beacon_cli.model import JsonObject
-from beacon_cli.names import RegionNames, quoted
+from beacon_cli.names import RegionNames, printable, quoted
 from beacon_cli.operations import histories
 from beacon_cli.settings import Settings
 from beacon_cli.timings import metrics as figures
@@ -109,6 +109,8 @@ def _lines(path: Path) -> Iterator[str]:
             file = path.open("rb")
         except FileNotFoundError:
             raise UsageError(f"there is no file {quoted(str(path), most=200)}") from None
+        except IsADirectoryError:
+            raise UsageError(f"{printable(str(path))} is a folder; name a file") from None
         with file:
             yield from _pieces(file)
 
@@ -128,7 +130,7 @@ def _document(found: Metrics, origin: str, remarks: list[str], *, rehearsals: bo
         "regions": [{"region": region, **figures.record(group)} for region, group in found.regions.items()],
         "models": [
             {"region": region, "model": model, **figures.record(group)}
-            for (region, model), group in found.models.items()
+            for (region, model), group in found.by_name()
         ],
         "days": [{"day": figures.day(each), **figures.record(found.days[each])} for each in sorted(found.days)],
         "eu_against_us": held

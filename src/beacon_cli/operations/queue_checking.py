@@ -41,7 +41,7 @@ def check(*, since: str, until: str, rehearsal: bool, as_json: bool) -> None:
     if as_json:
         paper.put(json.dumps(_record(proof), indent=2), sys.stdout)
     else:
-        paper.say(_lines(proof, is_period=bool(since or until)), sys.stdout)
+        paper.say(_lines(proof, is_period=bool(since or until)), sys.stdout, whole=True)
     if proof.violations:
         found = count(len(proof.violations), "violation")
         raise StoreError(f"the queue's log shows {found} of its caps or its order: report it, with `--json`")

@@ -86,7 +86,7 @@ def tell(spec: Spec, watcher: Watcher, *, as_json: bool) -> int:
             every.append(watcher.ready.get((region.id, model.id), none))
     unwoken = [each for each in every if each.reason == _UNWOKEN]
     if as_json:
-        paper.put(json.dumps([msgspec.to_builtins(each) for each in every]), sys.stdout)
+        paper.put(json.dumps([msgspec.to_builtins(each) for each in every]), sys.stdout, whole=False)
     elif not watcher.lost:
         paper.say((f"{each.region} {each.model}: NOT READY: {each.reason}" for each in unwoken), sys.stdout)
     return 0 if all(each.ready for each in every) else NOT_ALL

@@ -222,12 +222,12 @@ def _give(found: Findings, frame: Frame, wish: Wish, place: Path | None) -> None
     if wish.as_json:
         from beacon_cli.report import document
 
-        paper.put(document.document(found, frame), sys.stdout, whole=True)
+        paper.put(document.document(found, frame), sys.stdout)
     else:
         from beacon_cli.report import terminal
 
         hints = [("page", str(page))] if page is not None else []
-        paper.show(lambda width: terminal.report(found, frame, width, hints=hints), sys.stdout, whole=True)
+        paper.show(lambda width: terminal.report(found, frame, width, hints=hints), sys.stdout)
     _note(found)
     if page is not None and wish.open_page and not webbrowser.open(page.absolute().as_uri()):
         paper.tell([f"beacon: no browser could be started; the page is {page}"])

@@ -50,6 +50,8 @@ def timed(folder: RunFolder) -> Timed:
             push(slowest, (told.waterfall.own, -next(ties), told.waterfall))
     if fold.run is None:
         raise UsageError(f"run {folder.run_id} never began; there is nothing to time")
+    spec = fold.run.spec
+    shares = shares.ordered([region.id for region in spec.regions], [model.id for model in spec.models])
     return Timed(
         fold.run, shares, [each for *_, each in sorted(slowest, reverse=True)], list(speeds), fold.on_the_way
     )

@@ -50,9 +50,9 @@ def power(job: Path, chosen: Selection, *, as_json: bool) -> None:
         container=_MODERATE,
     )
     if as_json:
-        paper.put(json.dumps(msgspec.to_builtins(found), indent=2), sys.stdout, whole=True)
+        paper.put(json.dumps(msgspec.to_builtins(found), indent=2), sys.stdout)
     else:
-        paper.say(words.lines(found), sys.stdout)
+        paper.say(words.lines(found), sys.stdout, whole=True)
 
 
 def _starts(spec: Spec) -> int:

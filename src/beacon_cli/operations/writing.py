@@ -24,6 +24,8 @@ def validate(job: Path) -> str:
         _count(len(plan.regions), "region"),
         _count(len(parsed.questions), "question"),
         _count(len(parsed.models), "model"),
+        *([_count(len(parsed.contexts), "context")] if parsed.contexts else []),
+        *([_count(parsed.repeats, "repeat")] if parsed.repeats > 1 else []),
     ]
     off = f"; switched off: {', '.join(parsed.regions_off)}" if parsed.regions_off else ""
     return f"{printable(str(job))} is valid: {', '.join(parts)}{off}"
@@ -38,9 +40,11 @@ def init(job: Path, *, force: bool) -> None:
     """Write the template of a job file.
 
     Raises:
-        UsageError: the file is there already.
+        UsageError: the file is there already, or it is a folder.
         StoreError: it cannot be written.
     """
+    if job.is_dir():
+        raise UsageError(f"{printable(str(job))} is a folder; name a file")
     try:
         with job.open("w" if force else "x", encoding="utf-8") as file:
             file.write(spec.template())

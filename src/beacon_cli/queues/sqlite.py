@@ -32,6 +32,10 @@ _HELD = (
     ": another process has held it for long; if `ps -eo pid,stat,args` shows a beacon that is stopped (T),"
     " let it go on (kill -CONT PID) or end it"
 )
+_LOCKED_OUT = (
+    ": its folder cannot be written to, and even who only looks needs that for the locks; make it writable, or set"
+    " BEACON_HOME to a folder that is"
+)
 _REMEDIES = (
     ("SQLITE_FULL", ": no space left on device; free some space"),
     ("SQLITE_IOERR", ": no more room for it, or a disk that fails"),
@@ -111,6 +115,8 @@ def _explained(path: Path) -> Iterator[None]:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         told = getattr(error, "sqlite_errorname", "")
         remedy = next((help_ for kind, help_ in _REMEDIES if told.startswith(kind)), "")
+        if told.startswith("SQLITE_CANTOPEN") and not os.access(path.parent, os.W_OK):
+            remedy = _LOCKED_OUT
         raise StoreError(f"queue {path}: {reason}{remedy}") from None
 
 

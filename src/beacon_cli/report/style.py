@@ -112,6 +112,8 @@ dl{grid-template-columns:minmax(0,1fr)}dd{margin-bottom:.4rem}.filters,.made-up~
 @media print{:root{--bg:#fff;--card:#fff}body{max-width:none}.filters,nav,.skip{display:none!important}
 .card,article,tr{break-inside:avoid}.scroll{overflow:visible}.q{content-visibility:visible}
 h2{break-after:avoid}a{color:inherit;text-decoration:none}
+table{font-size:.7rem}th,td{padding:.15rem .25rem}th,tbody th,.n{white-space:normal;overflow-wrap:break-word}
+td.n{white-space:nowrap}.plot,td:has(.plot){min-width:3rem;width:auto}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .made-up{position:fixed;top:0;left:0;right:0;margin:0}body{padding-top:2.5rem}}
 """

@@ -276,7 +276,10 @@ class Jobs:
         """What the end of a process means for its job; `begun`: it was to begin the run, and there was none."""
         run_id, lost = entry.run_id, entry.lost
         if ending.code:
-            for line in ending.said or ("it said nothing",):
+            silent = (
+                () if ending.code in _STOPPED else ("it said nothing",)
+            )  # who is stopped early has no word to say
+            for line in ending.said or silent:
                 self._say(f"run {run_id} (exit code {ending.code}): {line}")
         if ending.code in _ENDED:
             await self._change(run_id, lambda now: _if_open(now, stage=Stage.FINISHED, lost=lost))

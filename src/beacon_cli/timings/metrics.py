@@ -139,11 +139,15 @@ class Metrics:
         """All answers."""
         return sum(group.n for group in self.models.values())
 
+    def by_name(self) -> list[tuple[tuple[str, str], Group]]:
+        """The models by the names of their regions and their own, the rest of all last; not as answers came."""
+        return sorted(self.models.items(), key=lambda each: (each[0][0] == OTHERS, each[0]))
+
     @property
     def regions(self) -> dict[str, Group]:
         """The groups of all models of each region together."""
         found = defaultdict[str, Group](Group)
-        for (region, _), group in self.models.items():
+        for (region, _), group in self.by_name():
             found[region].merge(group)
         return dict(found)
 

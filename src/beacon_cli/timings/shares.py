@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import msgspec
 
@@ -58,6 +59,14 @@ class Shares:
         """Take one more execution into account."""
         self.regions[waterfall.region].add(waterfall)
         self.models[waterfall.region, waterfall.model].add(waterfall)
+
+    def ordered(self, regions: Sequence[str], models: Sequence[str]) -> Shares:
+        """The same in the order of these names, whichever ended first; what is not among them comes last."""
+        where, who = ({name: number for number, name in enumerate(names)} for names in (regions, models))
+        found = Shares()
+        found.regions.update(sorted(self.regions.items(), key=lambda each: where.get(each[0], len(where))))
+        found.models.update(sorted(self.models.items(), key=lambda each: who.get(each[0][1], len(who))))
+        return found
 
 
 def record(tally: Tally) -> JsonObject:

@@ -154,6 +154,10 @@ def test_the_plan_is_a_matrix_with_sums() -> None:
     assert "q1, q2" in shown
     assert "asia: switched off" in shown
     assert "1:39 to 2:45 at least, with answers of 3 to 5 s" in shown
+    narrow = text(plan(view, 40), 40).splitlines()
+    after = narrow[next(number for number, line in enumerate(narrow) if line.startswith("time")) + 1 :]
+    assert after, "it takes more than a line"
+    assert all(line.startswith(" " * 8) for line in after if line.strip())
 
 
 def test_no_number_of_a_plan_is_cut() -> None:

@@ -108,6 +108,13 @@ def test_the_end_of_a_run_says_it_in_a_line() -> None:
     assert timing.brief(Shares()) is None
 
 
+def test_the_end_of_a_rehearsal_says_whose_seconds_these_are() -> None:
+    """The table above has this machine's seconds; a run that is no faster than life has but one kind."""
+    shares = view(fall(PARTS)).shares
+    assert "the provider's seconds (those above, times 60)" in shown(timing.brief(shares, speed=60.0) or "")
+    assert "provider" not in shown(timing.brief(shares, speed=1.0) or "")
+
+
 def test_nothing_yet_is_said() -> None:
     """A run of which nothing has ended has a picture too."""
     assert "nothing to show" in shown(timing.timing(view(), 80))
@@ -162,5 +169,6 @@ def test_money_says_what_it_does_not_know() -> None:
     *_, known, _ = pictures("m", "T4", 100)
     *_, unknown, _ = pictures("m", "X9", 100)
     assert "2026-07-01" in shown(known)
+    assert " % of it cold starts, would have cost " in shown(known)
     assert "its price is unknown" in shown(unknown)
     assert "0.0000" not in shown(unknown)

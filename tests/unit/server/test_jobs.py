@@ -148,6 +148,14 @@ async def test_a_server_that_stops_asks_its_processes_to_and_goes_on_at_the_next
         await rig.take()
 
 
+async def test_a_process_that_was_stopped_may_leave_without_a_word(tmp_path: Path) -> None:
+    """Asked to end before its run began, it says nothing by design: the server's log has no fault of it."""
+    async with going(tmp_path) as rig:
+        await rig.take()
+        (await rig.player.process(0)).end(143)
+    assert rig.said == []
+
+
 async def test_jobs_beyond_the_processes_wait_in_order(tmp_path: Path) -> None:
     """First come, first served; each knows how many are before it."""
     async with going(tmp_path, processes=1) as rig:

@@ -43,6 +43,16 @@ def test_warm_and_cold_are_counted_and_timed() -> None:
     assert group.starts.quantile(0.5) == 40.0
 
 
+def test_groups_stand_by_name() -> None:
+    """Whichever answers came first: regions and models are found by their names, what is beyond counting last."""
+    found = metrics(
+        *[sample(region=region, model=model) for region, model in [("us", "b"), ("asia", "z"), ("us", "a")]]
+    )
+    found.models[OTHERS, OTHERS].add(sample())
+    assert [name for name, _ in found.by_name()] == [("asia", "z"), ("us", "a"), ("us", "b"), (OTHERS, OTHERS)]
+    assert list(found.regions) == ["asia", "us", OTHERS]
+
+
 def test_an_answer_that_does_not_say_is_neither() -> None:
     """Answers that did not say how their container was count as answers, and in no rate."""
     group = metrics(sample(None), sample(None), sample(cold=True)).all

@@ -101,6 +101,17 @@ def test_hostile_answers_change_no_sum(
     assert record(shares.regions[FIRST.region.id])["executions"] == 1
 
 
+def test_shares_stand_in_the_order_of_the_job() -> None:
+    """Regions and models come as the job names them, whichever ended first; what it does not name comes last."""
+    shares = Shares()
+    for region, model in [("asia", "b"), ("old", "a"), ("us", "b"), ("us", "a"), ("asia", "us")]:
+        shares.models[region, model].n = shares.regions[region].n = 1
+    ordered = shares.ordered(["us", "asia"], ["us", "a", "b"])
+    assert list(ordered.regions) == ["us", "asia", "old"]
+    assert [model for region, model in ordered.models if region == "us"] == ["a", "b"]
+    assert [model for region, model in ordered.models if region == "asia"] == ["us", "b"]
+
+
 def test_each_part_has_its_name() -> None:
     """Turn, order, slot, a failed attempt, the wait after it, and what the answer says, each as long as it was."""
     events = told(
