@@ -110,6 +110,23 @@ async def test_a_key_with_slashes_and_quotes_is_known_escaped() -> None:
     assert "ghi" not in repr(said)
 
 
+SLASHED = 'abc/def+ghi"jkl/mno='
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("letters", [False, True])
+async def test_a_key_in_a_gateways_quotation_is_masked(depth: int, letters: bool) -> None:  # noqa: FBT001 - a parameter
+    """An error that a gateway passes on is JSON within JSON, escaped once more: no key gets through."""
+    echoed = "".join(f"\\u{ord(each):04x}" for each in SLASHED) if letters else json.dumps(SLASHED)[1:-1]
+    raw_one = '{"error": {"message": "bad key ' + echoed.replace("/", "\\/") + '"}}'
+    for _ in range(depth):
+        raw_one = json.dumps({"error": {"message": "Provider returned error", "metadata": {"raw": raw_one}}})
+    for status in (200, 400):
+        said = await outcome(plain(status, raw_one.encode()), environ={"KEY": SLASHED}, api_key_env="KEY")
+        assert "ghi" not in repr(said)
+        assert "bad key" in repr(said) or depth > 1
+
+
 @pytest.mark.parametrize("key", ["EMPTY", "ollama", "x", "choices", "stop"])
 async def test_a_key_that_is_a_common_word_changes_no_answer(key: str) -> None:
     """Servers of one's own take any word as a key: it stands in answers by chance, and they are kept."""

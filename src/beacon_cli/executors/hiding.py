@@ -13,6 +13,8 @@ from beacon_cli.masking import MASK, masked
 SHORTEST = 8
 """Servers of one's own take any word as a key (`EMPTY`, `ollama`): below this many characters it is none."""
 
+_DEEPEST = 8
+"""Backslashes before a character that is escaped several times, as in an error that a gateway quotes."""
 _SECRETIVE = re.compile("key|token|auth|secret|pass|cookie|cred|session|bearer|sign", re.IGNORECASE)
 
 
@@ -58,7 +60,9 @@ class _Form:
 
 
 def _written(letter: int) -> bytes:
-    """A pattern of every way in which JSON writes this character, and of itself."""
+    """A pattern of every way in which JSON writes this character, and JSON within JSON, and of itself."""
     plain = re.escape(bytes([letter]))
-    slashed = b"\\\\?" if chr(letter) in '/"\\' else b""
-    return rb"(?:%b%b|\\u(?i:%04x))" % (slashed, plain, letter)
+    slashed = rb"\\{0,%d}" % _DEEPEST if chr(letter) in '/"' else b""
+    if chr(letter) == "\\":
+        slashed = rb"\\?"  # several in a row, each with many before it, would be looked for without end
+    return rb"(?:%b%b|\\{1,%d}u(?i:%04x))" % (slashed, plain, _DEEPEST, letter)
