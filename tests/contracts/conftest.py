@@ -1,4 +1,4 @@
-"""What the contracts of the queue's store share: a Redis for each file, and every adapter in turn."""
+"""What contracts share: the adapters of the queue's store, a Redis for each file, the forms of deployed models."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.contracts.executing import CLASS_FORM, FUNCTION_FORM
 from tests.support.queueing import Given, Hands
 from tests.support.redis import Server, queue_name
 
+from beacon_cli.model import ModalTarget
 from beacon_cli.ports import Store
 from beacon_cli.queues import memory, redis, sqlite
 
@@ -38,3 +40,10 @@ def given(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Given]:
             hands.pass_by(100)
     yield store, hands
     store.close()
+
+
+@pytest.fixture(params=[CLASS_FORM, FUNCTION_FORM], ids=["class", "function"])
+def target(request: pytest.FixtureRequest) -> ModalTarget:
+    """Both forms in which models are deployed."""
+    assert isinstance(request.param, ModalTarget)
+    return request.param

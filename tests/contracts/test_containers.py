@@ -53,13 +53,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=[CLASS_FORM, FUNCTION_FORM], ids=["class", "function"])
-def target(request: pytest.FixtureRequest) -> ModalTarget:
-    """Both forms in which models are deployed."""
-    assert isinstance(request.param, ModalTarget)
-    return request.param
-
-
 NOTHING = [None, None, None, False]
 """What is answered where nobody can be asked."""
 

@@ -8,9 +8,7 @@ import modal
 import msgspec
 import pytest
 from tests.contracts.executing import (
-    CLASS_FORM,
     DEPLOYED,
-    FUNCTION_FORM,
     LLAMA,
     SPEED,
     US,
@@ -38,13 +36,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend() -> str:
     """The SDK knows asyncio alone."""
     return "asyncio"
-
-
-@pytest.fixture(params=[CLASS_FORM, FUNCTION_FORM], ids=["class", "function"])
-def target(request: pytest.FixtureRequest) -> ModalTarget:
-    """Both forms in which models are deployed."""
-    assert isinstance(request.param, ModalTarget)
-    return request.param
 
 
 class TestCool:

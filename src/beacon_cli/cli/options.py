@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -21,41 +21,22 @@ def _not_empty(context: typer.Context, option: typer.CallbackParam, value: str) 
     return value
 
 
+def _run(told: str) -> Any:
+    """The argument that names a run; Typer's own is typed as anything."""
+    return typer.Argument(metavar="RUN", callback=_not_empty, help=told)
+
+
 JobFile: TypeAlias = Annotated[
     Path, typer.Argument(metavar="JOB", help="The job file (YAML).", show_default=False)
 ]
-Run: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        callback=_not_empty,
-        help="The run's id or its beginning; the latest run if left out.",
-    ),
-]
+Run: TypeAlias = Annotated[str, _run("The run's id or its beginning; the latest run if left out.")]
 Answers: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        callback=_not_empty,
-        help="The run's id or its beginning, or the path of a results.jsonl; the latest run if left out.",
-    ),
+    str, _run("The run's id or its beginning, or the path of a results.jsonl; the latest run if left out.")
 ]
 UnfinishedRun: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        callback=_not_empty,
-        help="The run's id or its beginning; the latest unfinished run if left out.",
-    ),
+    str, _run("The run's id or its beginning; the latest unfinished run if left out.")
 ]
-AnyRun: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        callback=_not_empty,
-        help="The run's id; every run that no process writes if left out.",
-    ),
-]
+AnyRun: TypeAlias = Annotated[str, _run("The run's id; every run that no process writes if left out.")]
 Regions: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
