@@ -107,19 +107,27 @@ def _counts(standings: Standings, width: int) -> Table:
     names = [*standings.regions, *(f"  {model}" for cells in models.values() for model in cells)]
     columns = {"": min(_NAME, max((len(each) for each in names), default=0))}
     columns |= {heading: max(_NUMBER, len(heading)) for heading in _HEADINGS}
-    if not standings.total("cancelled"):
+    cancelled = {region.id: _cancelled(region, standings) for region in standings.regions.values()}
+    if not any(cancelled.values()):
         del columns["cancelled"]
     kept = that_fit(columns, _SPARED, width)
     made = table(kept, right=range(1, len(kept)))
     for region in standings.regions.values():
         own = models[region.id]
-        numbers = _numbers(region, _whole(own))
+        numbers = _numbers(region, _whole(own)) | {"cancelled": number(cancelled[region.id], ODD)}
         made.add_row(name(region.id, STRONG, cells=_NAME), *(numbers[heading] for heading in kept[1:]))
         for model, standing in own.items() if in_full else ():
             numbers = _numbers(standing, standing)
             indented = Text("  ").append_text(name(model, cells=_NAME - 2))
             made.add_row(indented, *(numbers[heading] for heading in kept[1:]))
     return made
+
+
+def _cancelled(region: RegionStanding, standings: Standings) -> int:
+    """The region's executions that a stop ended, or kept from ever beginning; these no model has begun."""
+    if standings.finished is None:
+        return region.cancelled
+    return region.planned - region.succeeded - region.failed - region.skipped
 
 
 def _models_of(standings: Standings, region: str) -> dict[str, CellStanding]:
@@ -143,7 +151,7 @@ def _numbers(counts: RegionStanding | CellStanding, times: CellStanding) -> dict
         "answered": number(counts.succeeded, GOOD),
         "failed": number(counts.failed, BAD),
         "skipped": number(counts.skipped, BAD) if isinstance(counts, RegionStanding) else Text(""),
-        "cancelled": number(counts.cancelled, ODD),
+        "cancelled": Text(""),
         "retries": number(counts.retries, ODD),
         "cold": number(counts.cold),
         "warm": number(counts.warm),

@@ -67,11 +67,12 @@ class Stop:
         """Leave within the second; say which calls may still run, and what ends them."""
         calls = list(self._standings.open_calls)
         intents = self._standings.intents
+        may_run = f"{count(len(calls), 'call')} may still run and cost money"
         lines = [
-            f"beacon: stopped at once; {count(len(calls), 'call')} may still run and cost money",
+            f"beacon: stopped at once; {may_run if calls or intents else 'no call is left running'}",
             *(f"  {call_id}" for call_id in calls),
             *([f"  and {intents} more, whose ids had not come yet"] if intents else []),
-            f"End them:  beacon reap {self._run_id}",
+            *([f"End them:  beacon reap {self._run_id}"] if calls or intents else []),
             f"Go on:     beacon resume {self._run_id}",
             *not_put_back(self._changed()),
         ]

@@ -86,6 +86,24 @@ def test_an_interrupted_run_says_so() -> None:
     assert "of 72 executions answered" in " ".join(shown.split())
 
 
+def test_an_interrupted_run_accounts_for_every_execution() -> None:
+    """A region's row adds up to all that it was to do: what never began is cancelled as well."""
+    standings = played(Plot(regions=("us", "eu"), stop_after=30))
+    lines = text(summary(standings, 120), 120).splitlines()
+    head = next(line.split() for line in lines if "answered  failed" in line)
+    rows = {
+        line.split()[0]: dict(zip(head, line.split()[1:], strict=False))
+        for line in lines
+        if line[:2] in {"us", "eu"}
+    }
+    for region, row in rows.items():
+        told = sum(
+            int(row[column]) for column in ("answered", "failed", "skipped", "cancelled") if row[column] != "-"
+        )
+        assert told == standings.regions[region].planned
+    assert rows.keys() == {"us", "eu"}
+
+
 def test_what_resuming_found_is_counted() -> None:
     """Calls found again and answers recovered stand in the summary of a resumed run, and only there."""
     standings = fold(resumed(Plot(), 150))
