@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.contracts.executing import LLAMA, US, Book, asking, failed
+from tests.contracts.executing import ASIA, LLAMA, US, Book, asking, failed
 from tests.contracts.test_openai_run import carried_out
 from tests.support.endpoint import Reply, answer, hang, plain, serving
 from tests.support.jobs import US as REGION
@@ -245,3 +245,14 @@ def test_a_budget_that_is_used_up_is_not_asked_again(status: int) -> None:
     said = completions.of_status(status, json.dumps({"error": error}).encode(), {"retry-after": "5"}, 1e9)
     assert isinstance(said, Failed)
     assert (said.kind, said.transient, said.retry_after) == (ErrorKind.THROTTLED, False, None)
+
+
+async def test_where_one_region_is_not_there_the_others_are_named() -> None:
+    """A run begins with all that it was to ask or not at all, and the refusal says how to ask what is there."""
+    async with serving(answer()) as server:
+        target = OpenaiTarget(base_url={"us": server.url, "asia": "http://127.0.0.1:1/v1"})
+        async with OpenaiExecutor(target, environ={}) as executor:
+            with pytest.raises(
+                StartError, match=r"of asia.*cannot be reached.*ask the others alone: --region us$"
+            ):
+                await executor.prepare([(US, LLAMA), (ASIA, LLAMA)])

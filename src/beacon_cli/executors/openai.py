@@ -164,7 +164,9 @@ class OpenaiExecutor:
                 group.start_soon(self._reach, region, problems)
         if problems:
             told = "; ".join(problems[region] for region in regions if region in problems)
-            raise StartError(f"{told}. Check address, key and network")
+            others = [f"--region {region}" for region in regions if region not in problems]
+            alone = f", or ask the others alone: {' '.join(others)}" if others else ""
+            raise StartError(f"{told}. Check address, key and network{alone}")
 
     def _open(self, regions: list[str]) -> None:
         """Find the keys of these regions, and have a way to each."""
