@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from beacon_cli import ascii_json
-from beacon_cli.counts import Progress, RegionState, State
+from beacon_cli.counts import Progress, RegionStanding, RegionState, State
 from beacon_cli.events import AttemptFailed, AttemptSucceeded
 from beacon_cli.model import ErrorKind, Execution, Failed, JsonObject, Succeeded, TimedOut
 from beacon_cli.moments import utc
@@ -43,14 +43,20 @@ def status(standings: Standings, execution: Execution) -> Status:
 
 def tally(standings: Standings) -> dict[Status, int]:
     """How many executions of the plan ended how, by the rule of `status`; together they are all of it."""
-    counts = dict.fromkeys(Status, 0)
-    for region in standings.regions.values():
-        counts[Status.SUCCEEDED] += region.succeeded
-        counts[Status.FAILED] += region.failed
-        counts[Status.CANCELLED] += region.cancelled
-        rest = region.planned - region.succeeded - region.failed - region.cancelled
-        counts[Status.SKIPPED if region.state is RegionState.GIVEN_UP else Status.CANCELLED] += rest
-    return counts
+    parts = [of_region(region) for region in standings.regions.values()]
+    return {status: sum(part[status] for part in parts) for status in Status}
+
+
+def of_region(region: RegionStanding) -> dict[Status, int]:
+    """The same of one region: what never began was skipped where it was given up, and else cancelled."""
+    rest = region.planned - region.succeeded - region.failed - region.cancelled
+    skipped, never = (rest, 0) if region.state is RegionState.GIVEN_UP else (0, rest)
+    return {
+        Status.SUCCEEDED: region.succeeded,
+        Status.FAILED: region.failed,
+        Status.SKIPPED: skipped,
+        Status.CANCELLED: region.cancelled + never,
+    }
 
 
 def row(

@@ -15,6 +15,7 @@ from beacon_cli.display.strokes import BAD, FAINT, GOOD, LABEL, ODD, PLAIN, STRO
 from beacon_cli.display.words import clock, count, precise
 from beacon_cli.plan import of_one_address
 from beacon_cli.results import Standings
+from beacon_cli.rows import Status, of_region
 
 if TYPE_CHECKING:  # only the end of a run needs it
     from beacon_cli.display.readings import Counts
@@ -125,9 +126,7 @@ def _counts(standings: Standings, width: int) -> Table:
 
 def _cancelled(region: RegionStanding, standings: Standings) -> int:
     """The region's executions that a stop ended, or kept from ever beginning; these no model has begun."""
-    if standings.finished is None:
-        return region.cancelled
-    return region.planned - region.succeeded - region.failed - region.skipped
+    return region.cancelled if standings.finished is None else of_region(region)[Status.CANCELLED]
 
 
 def _models_of(standings: Standings, region: str) -> dict[str, CellStanding]:

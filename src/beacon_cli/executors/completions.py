@@ -138,7 +138,7 @@ def of_status(status: int, body: bytes, headers: Headers, now: float) -> Succeed
 
     A prompt that the provider's filter refuses has its answer: a refusal, though it comes as an error.
     """
-    said = _unwrapped(_decoded_or_none(body))
+    said = filters.unwrapped(_decoded_or_none(body))
     message = _message(said) or _excerpt(body)
     about: JsonObject = {"http_status": status, **_served(headers)}
     if status in filters.STATUSES and (found := filters.found(said, _message(said))) is not None:
@@ -183,7 +183,10 @@ def _meaning(status: int, said: Any, otherwise: tuple[ErrorKind, bool]) -> tuple
 
 def refuses_key(status: int, body: bytes) -> bool:
     """Whether an answer that is no success refuses the key, rather than what was asked for with it."""
-    return _meaning(status, _unwrapped(_decoded_or_none(body)), (ErrorKind.BAD_ANSWER, False))[0] is ErrorKind.AUTH
+    return (
+        _meaning(status, filters.unwrapped(_decoded_or_none(body)), (ErrorKind.BAD_ANSWER, False))[0]
+        is ErrorKind.AUTH
+    )
 
 
 def models(body: bytes) -> frozenset[str] | None:
@@ -216,11 +219,6 @@ def _decoded_or_none(body: bytes) -> Any:
         return ascii_json.decoded(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _unwrapped(said: Any) -> Any:
-    """An error as it is, where Google's gateway has put it into a list."""
-    return said[0] if type(said) is list and len(said) == 1 else said
 
 
 def _flattened(said: dict[Any, Any]) -> tuple[JsonObject, str]:

@@ -86,9 +86,13 @@ def passed_on(said: Any) -> dict[Any, Any] | None:
             raw = ascii_json.decoded(raw.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError):
             return {"message": raw} if raw.strip() else None
-    if type(raw) is list and len(raw) == 1:
-        raw = raw[0]
+    raw = unwrapped(raw)
     return raw if type(raw) is dict else None
+
+
+def unwrapped(said: Any) -> Any:
+    """An error as it is, where Google's gateway has put it into a list."""
+    return said[0] if type(said) is list and len(said) == 1 else said
 
 
 def _evidence(error: dict[Any, Any], depth: int = 2) -> Mapping[str, Any] | None:

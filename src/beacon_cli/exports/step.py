@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from beacon_cli.counts import CellStanding, RegionStanding, RegionState
+from beacon_cli.counts import CellStanding, RegionStanding
 from beacon_cli.exports.tables import line, table
 from beacon_cli.results import Standings
-from beacon_cli.rows import Status, tally
+from beacon_cli.rows import Status, of_region, tally
 
 _MOST_ROWS = 200
 _NAME = 100
@@ -50,11 +50,8 @@ def _counts(standings: Standings) -> Iterator[str]:
 
 def _of_region(standings: Standings, region: RegionStanding) -> Iterator[list[str]]:
     """The region as a whole, then its models that have begun: what was skipped is known of the whole alone."""
-    rest = region.planned - region.succeeded - region.failed - region.cancelled
-    given_up = region.state is RegionState.GIVEN_UP
-    skipped, never = (rest, 0) if given_up else (0, rest)
-    whole = (region.succeeded, region.failed, skipped, region.cancelled + never)
-    yield [f"**{line(region.id, most=_NAME)}**", "", *map(str, whole)]
+    whole = of_region(region)
+    yield [f"**{line(region.id, most=_NAME)}**", "", *(str(whole[status]) for status in Status)]
     for (place, model), cell in standings.cells.items():
         if place == region.id:
             yield ["", line(model, most=_NAME), *_of_model(cell)]

@@ -13,28 +13,19 @@ from tests.support.jobrig import FILE, Rig, going
 from tests.support.jobs import spec
 
 from beacon_cli.errors import StoreError
-from beacon_cli.runs import RunState, Summary
 from beacon_cli.server import jobs as server_jobs
 from beacon_cli.server.book import Entry, Stage
 from beacon_cli.server.children import Child
 from beacon_cli.server.jobs import FullError
 from beacon_cli.tickets import Priority
 
-pytestmark = pytest.mark.anyio
-BEGUN = Summary(run_id="a", state=RunState.INTERRUPTED, started_at=0.0, job="posted")
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_pause")]
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """What uvicorn runs on."""
     return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing waits in real time."""
-    monkeypatch.setattr(server_jobs, "_PAUSE", 0.0)
-    monkeypatch.setattr(server_jobs, "_WATCH", 0.01)
 
 
 async def test_a_job_is_carried_out_and_ends(tmp_path: Path) -> None:

@@ -17,9 +17,8 @@ from beacon_cli import locks
 from beacon_cli.disk import DISK
 from beacon_cli.queues import memory
 from beacon_cli.runs import RunState, Summary
-from beacon_cli.server import jobs as server_jobs
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_pause")]
 BEGUN = Summary(run_id="a", state=RunState.INTERRUPTED, started_at=0.0, job="posted")
 
 
@@ -27,13 +26,6 @@ BEGUN = Summary(run_id="a", state=RunState.INTERRUPTED, started_at=0.0, job="pos
 def anyio_backend() -> str:
     """What uvicorn runs on."""
     return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing waits in real time."""
-    monkeypatch.setattr(server_jobs, "_PAUSE", 0.0)
-    monkeypatch.setattr(server_jobs, "_WATCH", 0.01)
 
 
 async def test_a_job_that_has_no_process_yet_is_cancelled_at_once(tmp_path: Path) -> None:
